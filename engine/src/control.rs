@@ -1,0 +1,354 @@
+//! The whole surface that signaling sees of the engine: [`Command`] in, [`Reply`] out, and [`Event`]s when something
+//! happened by itself. Plain values only: no closures, no shared state, no SDP, no HTTP.
+
+use oneport_rtp::ids::{Mid, PayloadType, Ssrc};
+use oneport_rtp::payload::{Format, MediaKind};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// A session inside the engine: a WHIP or WHEP client. It stands in the clear in the ICE ufrag, so it is never the secret of a
+/// session URL.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(pub u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A stream: what a publisher sends under one name, and its viewers with it. It outlives each of its publishers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StreamId(pub u64);
+
+/// What signaling asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Makes a session that waits for its client's first connectivity check. Answered by [`Reply::Opened`] or [`Reply::Refused`].
+    Open(SessionSpec),
+    /// Ends a session: close_notify to the peer, and its checks are answered no more. Answered by [`Reply::Done`], or
+    /// [`Reply::Refused`] with [`Refusal::UnknownSession`].
+    Close {
+        /// The session.
+        session: SessionId,
+        /// Who wanted it, for the log and the counters.
+        reason: EndReason,
+    },
+    /// How the shards are. Answered by [`Reply::Health`].
+    Health,
+    /// Ends every session, flushes and stops the shards. Answered by [`Reply::Done`]; [`Event::Stopped`] follows.
+    Shutdown,
+}
+
+/// The answer to a [`Command`], at once.
+#[derive(Debug)]
+pub enum Reply {
+    /// The session waits for its client.
+    Opened(LocalTransport),
+    /// Nothing was changed.
+    Refused(Refusal),
+    /// It is done, or under way where it concerns the shards.
+    Done,
+    /// One entry for each shard.
+    Health(Vec<ShardHealth>),
+}
+
+/// Why a command was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No such session, or it has ended.
+    #[error("there is no such session")]
+    UnknownSession,
+    /// The configured number of sessions is reached.
+    #[error("the server has as many sessions as it may have")]
+    TooManySessions,
+    /// The stream has a publisher already.
+    #[error("the stream has a publisher already")]
+    AlreadyPublished,
+    /// The engine is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// Something that happened by itself.
+#[derive(Debug)]
+pub enum Event {
+    /// A connectivity check nominated a pair, and a shard owns the session now.
+    Nominated {
+        /// The session.
+        session: SessionId,
+        /// Index of the owning shard.
+        shard: usize,
+        /// The client's address.
+        remote: SocketAddr,
+    },
+    /// DTLS is done and SRTP is keyed.
+    Connected {
+        /// The session.
+        session: SessionId,
+    },
+    /// The session is gone. Nothing more comes of it.
+    Ended {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: EndReason,
+        /// What it carried.
+        totals: Totals,
+    },
+    /// Every shard has stopped. Nothing comes after it.
+    Stopped,
+}
+
+/// Why a session ended.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EndReason {
+    /// DELETE, or another request for it.
+    #[error("ended by request")]
+    Deleted,
+    /// The peer's DTLS close_notify.
+    #[error("closed by the peer")]
+    ClosedByPeer,
+    /// No authenticated connectivity check for the consent time (RFC 7675).
+    #[error("consent lost: no connectivity check from the client for 30 s")]
+    ConsentExpired,
+    /// No client nominated a pair in time.
+    #[error("no connectivity check nominated a pair in time")]
+    SetupTimeout,
+    /// The DTLS handshake did not come to an end in time.
+    #[error("the DTLS handshake did not finish in time")]
+    DtlsTimeout,
+    /// The DTLS handshake failed, in OpenSSL's words.
+    #[error("the DTLS handshake failed: {0}")]
+    DtlsFailed(String),
+    /// The peer's certificate matches none of the fingerprints that its SDP gave.
+    #[error("the peer's certificate does not match the fingerprint in its SDP")]
+    FingerprintMismatch,
+    /// The engine stops.
+    #[error("the server stops")]
+    Shutdown,
+}
+
+/// What a session carried, payload and headers of RTP as they were protected on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Totals {
+    /// RTP packets received.
+    pub rx_packets: u64,
+    /// Their bytes.
+    pub rx_bytes: u64,
+    /// RTP packets sent.
+    pub tx_packets: u64,
+    /// Their bytes.
+    pub tx_bytes: u64,
+    /// Time from nomination to the end.
+    pub duration: Duration,
+}
+
+/// The state of one shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShardHealth {
+    /// Time since its loop last turned.
+    pub since_last_turn: Duration,
+    /// Sessions that it owns.
+    pub sessions: u64,
+    /// Datagrams that came here for a session of another shard, and were handed to it through the mesh.
+    pub crossed: u64,
+}
+
+/// Which way a session's media goes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// The client sends (WHIP).
+    Publish,
+    /// The client receives (WHEP).
+    Play,
+}
+
+/// What offer and answer agreed on, as far as media depends on it.
+#[derive(Clone, Debug)]
+pub struct SessionSpec {
+    /// The stream that it publishes or plays.
+    pub stream: StreamId,
+    /// Which way.
+    pub role: Role,
+    /// Our part in DTLS.
+    pub dtls_role: DtlsRole,
+    /// The peer's certificate fingerprints; one that matches is enough (RFC 8122 §5). Never empty.
+    pub fingerprints: Vec<Fingerprint>,
+    /// One for each m-section that was accepted, in order.
+    pub tracks: Vec<TrackSpec>,
+}
+
+/// Our part in the DTLS handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DtlsRole {
+    /// We wait for the ClientHello (`a=setup:passive` in the answer).
+    Server,
+    /// We send it (`a=setup:active` in the answer).
+    Client,
+}
+
+/// A digest that fingerprints may use.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "the names are the algorithms' own")]
+pub enum Digest {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Digest {
+    /// The name that `a=fingerprint` uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Digest::Sha256 => "sha-256",
+            Digest::Sha384 => "sha-384",
+            Digest::Sha512 => "sha-512",
+        }
+    }
+
+    /// The digest of a name in an `a=fingerprint`, in any case.
+    pub fn from_name(name: &str) -> Option<Digest> {
+        [Digest::Sha256, Digest::Sha384, Digest::Sha512].into_iter().find(|d| d.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A certificate's fingerprint (RFC 8122).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Fingerprint {
+    /// The digest.
+    pub digest: Digest,
+    /// Its raw bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// One m-section's media.
+#[derive(Clone, Debug)]
+pub struct TrackSpec {
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// `a=mid`, where the offer had one.
+    pub mid: Option<Mid>,
+    /// The payload types of this leg, in the answer's order. Publish: one that is sent; play: all that the viewer takes.
+    pub formats: Vec<NegotiatedFormat>,
+    /// The RTP header extensions of this leg.
+    pub extensions: Vec<NegotiatedExtension>,
+    /// Publish: the sources that the offer names, possibly none. Play: the one source that we send.
+    pub ssrcs: Vec<Ssrc>,
+    /// Publish: how a keyframe is asked for; play: ignored.
+    pub keyframe_request: Option<KeyframeRequest>,
+    /// Play: the CNAME of our source; publish: unused.
+    pub cname: String,
+}
+
+/// A payload type and what it stands for on this leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NegotiatedFormat {
+    /// The payload type.
+    pub payload_type: PayloadType,
+    /// What it stands for.
+    pub format: Format,
+}
+
+/// A header extension and its id on this leg (RFC 8285).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NegotiatedExtension {
+    /// 1 to 14, or to 255 where two-byte headers are allowed.
+    pub id: u8,
+    /// What it is.
+    pub extension: Extension,
+}
+
+/// The header extensions that the engine forwards or writes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "the names are the extensions' own, see `uri`")]
+pub enum Extension {
+    Mid,
+    Rid,
+    RepairedRid,
+    AudioLevel,
+    VideoOrientation,
+    AbsCaptureTime,
+    PlayoutDelay,
+    VideoContentType,
+    VideoTiming,
+    ColorSpace,
+    DependencyDescriptor,
+    VideoLayersAllocation,
+    TransmissionOffset,
+}
+
+impl Extension {
+    /// All of them.
+    pub const ALL: [Extension; 13] = [
+        Extension::Mid,
+        Extension::Rid,
+        Extension::RepairedRid,
+        Extension::AudioLevel,
+        Extension::VideoOrientation,
+        Extension::AbsCaptureTime,
+        Extension::PlayoutDelay,
+        Extension::VideoContentType,
+        Extension::VideoTiming,
+        Extension::ColorSpace,
+        Extension::DependencyDescriptor,
+        Extension::VideoLayersAllocation,
+        Extension::TransmissionOffset,
+    ];
+
+    /// The URI of its `a=extmap`.
+    pub fn uri(self) -> &'static str {
+        match self {
+            Extension::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
+            Extension::Rid => "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+            Extension::RepairedRid => "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+            Extension::AudioLevel => "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+            Extension::VideoOrientation => "urn:3gpp:video-orientation",
+            Extension::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+            Extension::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+            Extension::VideoContentType => "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+            Extension::VideoTiming => "http://www.webrtc.org/experiments/rtp-hdrext/video-timing",
+            Extension::ColorSpace => "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+            Extension::DependencyDescriptor => {
+                "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+            }
+            Extension::VideoLayersAllocation => {
+                "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00"
+            }
+            Extension::TransmissionOffset => "urn:ietf:params:rtp-hdrext:toffset",
+        }
+    }
+
+    /// The extension of a URI.
+    pub fn from_uri(uri: &str) -> Option<Extension> {
+        Extension::ALL.into_iter().find(|extension| extension.uri() == uri)
+    }
+}
+
+/// How a publisher is asked for a keyframe.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum KeyframeRequest {
+    /// Picture loss indication (RFC 4585 §6.3.1).
+    Pli,
+    /// Full intra request (RFC 5104 §4.3.1).
+    Fir,
+}
+
+/// Our half of a session's transport: what the answer says of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LocalTransport {
+    /// The session.
+    pub session: SessionId,
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`.
+    pub pwd: String,
+    /// `a=fingerprint`, one for each digest that we give.
+    pub fingerprints: Vec<Fingerprint>,
+    /// The port of every candidate.
+    pub port: u16,
+    /// Addresses at which the port is open, in order of preference, loopback last. Which of them a client is told, signaling
+    /// decides.
+    pub addresses: Vec<IpAddr>,
+}

@@ -1,0 +1,3 @@
+//! The media engine: one UDP port, one executor per core.
+
+pub mod control;

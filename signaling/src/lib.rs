@@ -1,0 +1,1 @@
+//! oneport-signaling

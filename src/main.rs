@@ -1,0 +1,2 @@
+//! The `oneport` binary.
+fn main() {}
