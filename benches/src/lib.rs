@@ -1,1 +1,1 @@
-//! Benchmarks of the hot leaves.
+//! Benchmarks of the hot leaves: `cargo bench -p oneport-benches`. They stand in `benches/`.

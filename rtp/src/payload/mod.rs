@@ -1,5 +1,22 @@
-//! RTP payload formats: their names and what makes two of them the same.
+//! RTP payload formats: their names, what makes two of them the same, and where keyframes begin.
 
+mod av1;
 mod format;
+mod h264;
+mod h265;
+mod vp8;
+mod vp9;
 
 pub use format::{Codec, Format, H264Profile, MediaKind, Variant};
+
+/// Whether a packet with this payload begins a keyframe. Audio has none.
+pub fn is_keyframe(codec: Codec, payload: &[u8]) -> bool {
+    match codec {
+        Codec::H264 => h264::is_keyframe(payload),
+        Codec::H265 => h265::is_keyframe(payload),
+        Codec::Vp8 => vp8::is_keyframe(payload),
+        Codec::Vp9 => vp9::is_keyframe(payload),
+        Codec::Av1 => av1::is_keyframe(payload),
+        Codec::Opus | Codec::Pcmu | Codec::Pcma => false,
+    }
+}
