@@ -1,1 +1,27 @@
-//! oneport-sdp
+//! SDP (RFC 8866) as WHIP (RFC 9725) and WHEP use it: the text of an offer becomes a typed [`Offer`], what both sides can do
+//! becomes a [`Negotiated`], and that with our own transport parameters becomes the text of the answer (RFC 9429 §5.3).
+//!
+//! Nothing here draws random numbers, opens sockets or knows HTTP: the signaling crate supplies credentials and addresses and
+//! turns a [`Rejection`] into a status code.
+
+mod answer;
+mod candidate;
+mod conclude;
+mod fmtp;
+mod format;
+mod media;
+mod negotiate;
+mod negotiated;
+mod offer;
+mod rejection;
+mod text;
+mod transport;
+
+pub use answer::{LocalDescription, Source, write_answer};
+pub use media::{Direction, Kind, OfferedExtension, OfferedFormat, OfferedMedia};
+pub use negotiate::{negotiate_play, negotiate_publish};
+pub use negotiated::{Capabilities, Negotiated, NegotiatedMedia};
+pub use offer::{MAX_OFFER, MAX_SECTIONS, Offer};
+pub use rejection::{Rejection, Section};
+pub use text::SdpError;
+pub use transport::{OfferedFingerprint, Setup};

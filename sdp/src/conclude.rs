@@ -1,0 +1,104 @@
+//! The second half of a negotiation: what the accepted sections have in common, BUNDLE (RFC 9143 §7.3) and the transport, and the
+//! terms of each section.
+
+use oneport_rtp::ids::Mid;
+
+use crate::media::{Direction, Kind, OfferedExtension, OfferedMedia};
+use crate::negotiate::{Choice, Role};
+use crate::negotiated::{Capabilities, Negotiated, NegotiatedMedia};
+use crate::offer::Offer;
+use crate::rejection::{Rejection, Section};
+use crate::transport::{Setup, Transport};
+
+/// Checks what the accepted sections have in common, and puts the answer together.
+pub(crate) fn conclude(
+    offer: &Offer,
+    ours: &Capabilities,
+    role: Role,
+    chosen: Vec<Option<Choice>>,
+) -> Result<Negotiated, Rejection> {
+    if offer.ice_lite {
+        return Err(Rejection::IceLite);
+    }
+    let accepted: Vec<&OfferedMedia> =
+        offer.media.iter().zip(&chosen).filter(|(_, choice)| choice.is_some()).map(|(media, _)| media).collect();
+    let tagged = *accepted.first().ok_or(Rejection::NothingUsable { sections: offer.media.len() })?;
+    let stray = accepted.iter().find(|media| accepted.len() > 1 && !offer.bundles(media));
+    if let Some(stray) = stray {
+        return Err(Rejection::NotBundled { section: Section::of(stray) });
+    }
+    let bundle = bundle_of(offer, &accepted);
+    let tagged = match bundle.as_ref().and_then(|mids| mids.first()) {
+        Some(first) => accepted.iter().find(|media| media.mid == Some(*first)).copied().unwrap_or(tagged),
+        None => tagged,
+    };
+    let (transport, setup) = transport_of(tagged, &accepted)?;
+    let no_credentials = || Rejection::NoIceCredentials { section: Section::of(tagged) };
+    let (ice_ufrag, ice_pwd) = transport.ice.ok_or_else(no_credentials)?;
+    let media = offer.media.iter().zip(chosen).map(|(media, choice)| negotiated_media(media, choice, ours, role));
+    Ok(Negotiated {
+        ice_ufrag,
+        ice_pwd,
+        fingerprints: transport.fingerprints,
+        setup,
+        media: media.collect(),
+        bundle,
+        extmap_allow_mixed: offer.extmap_allow_mixed,
+    })
+}
+
+/// The accepted mids in the order of the offer's group, so that the tagged section stays the tagged one (RFC 9143 §7.3.1).
+fn bundle_of(offer: &Offer, accepted: &[&OfferedMedia]) -> Option<Vec<Mid>> {
+    let mut mids: Vec<Mid> = Vec::new();
+    for mid in offer.bundle.as_ref()? {
+        if accepted.iter().any(|media| media.mid == Some(*mid)) && !mids.contains(mid) {
+            mids.push(*mid);
+        }
+    }
+    (!mids.is_empty()).then_some(mids)
+}
+
+/// The transport of the bundle: the tagged section's, with gaps filled from the others, since clients differ in where they write it.
+fn transport_of(tagged: &OfferedMedia, accepted: &[&OfferedMedia]) -> Result<(Transport, Setup), Rejection> {
+    let whole = accepted.iter().fold(tagged.transport.clone(), |whole, media| whole.or(Some(&media.transport)));
+    if whole.fingerprints.is_empty() {
+        return Err(Rejection::NoFingerprint { section: Section::of(tagged) });
+    }
+    match Setup::answering(whole.setup.as_deref()) {
+        Some(setup) => Ok((whole, setup)),
+        None => {
+            let offered = whole.setup.unwrap_or_default();
+            Err(Rejection::BadSetup { section: Section::of(tagged), offered })
+        }
+    }
+}
+
+fn negotiated_media(media: &OfferedMedia, choice: Option<Choice>, ours: &Capabilities, role: Role) -> NegotiatedMedia {
+    let accepted = choice.is_some();
+    let mut formats = choice.map(|choice| choice.formats).unwrap_or_default();
+    let video = media.kind == Kind::Video;
+    let mut feedback: Vec<String> = Vec::new();
+    for format in &mut formats {
+        format.feedback.retain(|value| video && ours.video_feedback.contains(&value.as_str()));
+        feedback.extend(format.feedback.iter().filter(|value| !feedback.contains(value)).cloned().collect::<Vec<_>>());
+    }
+    let honoured = |extension: &&OfferedExtension| {
+        accepted
+            && ours.extensions.contains(&extension.uri.as_str())
+            && extension.direction.is_none_or(|direction| role.suits(direction))
+    };
+    NegotiatedMedia {
+        kind: media.kind.clone(),
+        mid: media.mid,
+        accepted,
+        formats,
+        extensions: media.extensions.iter().filter(honoured).cloned().collect(),
+        ssrcs: media.ssrcs.clone(),
+        feedback,
+        direction: if accepted { role.answer() } else { Direction::Inactive },
+        protocol: media.protocol.clone(),
+        format_list: media.format_list.clone(),
+        rtcp_rsize: media.rtcp_rsize,
+        extmap_allow_mixed: media.extmap_allow_mixed,
+    }
+}

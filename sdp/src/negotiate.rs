@@ -1,0 +1,152 @@
+//! Offer and capabilities to answer (RFC 3264 §6, RFC 9429 §5.3.1), once for publishing and once for playing.
+//!
+//! An offer is answered whole or not at all: a client that learns from a status code what is missing is better off than one
+//! that is left with half of its media.
+
+use oneport_rtp::payload::{Format, MediaKind};
+
+use crate::conclude::conclude;
+use crate::media::{Direction, OfferedFormat, OfferedMedia};
+use crate::negotiated::{Capabilities, Negotiated};
+use crate::offer::Offer;
+use crate::rejection::{Rejection, Section};
+
+/// What clients write that mean UDP/TLS/RTP/SAVPF (RFC 9429 §5.1.2). Which of them it is makes no difference: without a
+/// fingerprint an offer is turned away.
+const PROTOCOLS: [&str; 8] = [
+    "UDP/TLS/RTP/SAVPF",
+    "UDP/TLS/RTP/SAVP",
+    "TCP/DTLS/RTP/SAVPF",
+    "TCP/DTLS/RTP/SAVP",
+    "RTP/SAVPF",
+    "RTP/SAVP",
+    "RTP/AVPF",
+    "RTP/AVP",
+];
+
+/// Agrees on what a publisher sends: one format for each m-section, the first of the offer's that is accepted here.
+pub fn negotiate_publish(offer: &Offer, ours: &Capabilities) -> Result<Negotiated, Rejection> {
+    let chosen = choose(offer, Role::Publish, |media, kind| {
+        let first = common(media, ours).next().cloned();
+        first.map(|format| vec![format]).ok_or_else(|| no_common_codec(media, kind, ours))
+    })?;
+    conclude(offer, ours, Role::Publish, chosen)
+}
+
+/// Agrees on what a viewer receives: every format that both sides have, with those first that take what is published.
+pub fn negotiate_play(offer: &Offer, ours: &Capabilities, published: &[Format]) -> Result<Negotiated, Rejection> {
+    let chosen = choose(offer, Role::Play, |media, kind| playable(media, kind, ours, published))?;
+    let kinds: Vec<MediaKind> = chosen.iter().flatten().map(|choice| choice.kind).collect();
+    let wanted: Vec<MediaKind> = published.iter().map(|format| format.codec.kind()).collect();
+    if !wanted.is_empty() && !kinds.is_empty() && !wanted.iter().any(|kind| kinds.contains(kind)) {
+        return Err(Rejection::NothingOffered { published: wanted, offered: kinds });
+    }
+    conclude(offer, ours, Role::Play, chosen)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Publish,
+    Play,
+}
+
+impl Role {
+    /// Direction of an accepted section's answer.
+    pub(crate) fn answer(self) -> Direction {
+        match self {
+            Role::Publish => Direction::RecvOnly,
+            Role::Play => Direction::SendOnly,
+        }
+    }
+
+    /// Whether the offered direction has the client do what the role is about.
+    pub(crate) fn suits(self, offered: Direction) -> bool {
+        match self {
+            Role::Publish => offered.sends(),
+            Role::Play => offered.receives(),
+        }
+    }
+
+    fn wrong_direction(self, media: &OfferedMedia) -> Rejection {
+        let (purpose, wanted) = match self {
+            Role::Publish => ("publish", "sendonly or sendrecv"),
+            Role::Play => ("play", "recvonly or sendrecv"),
+        };
+        Rejection::WrongDirection { section: Section::of(media), offered: media.direction, purpose, wanted }
+    }
+}
+
+/// The formats that were chosen for a section that is accepted.
+pub(crate) struct Choice {
+    pub(crate) kind: MediaKind,
+    pub(crate) formats: Vec<OfferedFormat>,
+}
+
+/// Goes through the sections: `None` for one that is refused. No formats from `formats_of` refuse the section alone.
+fn choose(
+    offer: &Offer,
+    role: Role,
+    formats_of: impl Fn(&OfferedMedia, MediaKind) -> Result<Vec<OfferedFormat>, Rejection>,
+) -> Result<Vec<Option<Choice>>, Rejection> {
+    let mut chosen = Vec::with_capacity(offer.media.len());
+    let mut taken: Vec<MediaKind> = Vec::new();
+    for media in &offer.media {
+        let kind = media.kind.media().filter(|_| !media.disabled);
+        let Some(kind) = kind else {
+            chosen.push(None);
+            continue;
+        };
+        check_section(media, role)?;
+        if taken.contains(&kind) {
+            return Err(Rejection::SecondOfKind { section: Section::of(media), kind });
+        }
+        taken.push(kind);
+        let formats = formats_of(media, kind)?;
+        chosen.push((!formats.is_empty()).then_some(Choice { kind, formats }));
+    }
+    Ok(chosen)
+}
+
+fn check_section(media: &OfferedMedia, role: Role) -> Result<(), Rejection> {
+    if !role.suits(media.direction) {
+        return Err(role.wrong_direction(media));
+    }
+    if !PROTOCOLS.iter().any(|protocol| protocol.eq_ignore_ascii_case(&media.protocol)) {
+        return Err(Rejection::Protocol { section: Section::of(media), protocol: media.protocol.clone() });
+    }
+    if !media.rtcp_mux {
+        return Err(Rejection::NoRtcpMux { section: Section::of(media) });
+    }
+    Ok(())
+}
+
+/// The offered formats whose codec is accepted here, in the offer's order.
+fn common<'a>(media: &'a OfferedMedia, ours: &'a Capabilities) -> impl Iterator<Item = &'a OfferedFormat> {
+    media.formats.iter().filter(|offered| ours.codecs.contains(&offered.format.codec))
+}
+
+fn no_common_codec(media: &OfferedMedia, kind: MediaKind, ours: &Capabilities) -> Rejection {
+    let ours = ours.codecs.iter().copied().filter(|codec| codec.kind() == kind).collect();
+    Rejection::NoCommonCodec { section: Section::of(media), kind, offered: media.codec_names.clone(), ours }
+}
+
+/// All common formats of a viewer's section, the best for what is published of its kind first.
+fn playable(
+    media: &OfferedMedia,
+    kind: MediaKind,
+    ours: &Capabilities,
+    published: &[Format],
+) -> Result<Vec<OfferedFormat>, Rejection> {
+    let sent: Vec<&Format> = published.iter().filter(|format| format.codec.kind() == kind).collect();
+    let fitness = |offered: &OfferedFormat| sent.iter().filter_map(|sent| offered.format.fitness_for(sent)).min();
+    let mut formats: Vec<OfferedFormat> = common(media, ours).cloned().collect();
+    if let Some(first) = sent.first() {
+        if !formats.iter().any(|offered| fitness(offered).is_some()) {
+            return Err(Rejection::codec_not_offered(media, kind, first));
+        }
+    } else if formats.is_empty() && published.is_empty() {
+        return Err(no_common_codec(media, kind, ours));
+    }
+    formats.sort_by_key(|offered| fitness(offered).unwrap_or(u8::MAX));
+    Ok(formats)
+}

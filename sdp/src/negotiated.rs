@@ -1,0 +1,68 @@
+//! What this server can do, and what it and a client have agreed on.
+
+use oneport_rtp::ids::{Mid, Ssrc};
+use oneport_rtp::payload::Codec;
+
+use crate::media::{Direction, Kind, OfferedExtension, OfferedFormat};
+use crate::transport::{OfferedFingerprint, Setup};
+
+/// What this server takes part in.
+#[derive(Debug, Clone)]
+pub struct Capabilities {
+    /// The codecs that are accepted.
+    pub codecs: Vec<Codec>,
+    /// URIs of the header extensions that are honoured.
+    pub extensions: Vec<&'static str>,
+    /// RTCP feedback for video, such as `nack pli` and `ccm fir`.
+    pub video_feedback: Vec<&'static str>,
+}
+
+/// What both sides have agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Negotiated {
+    /// The client's user fragment.
+    pub ice_ufrag: String,
+    /// The client's ICE password.
+    pub ice_pwd: String,
+    /// Hashes of which the client's certificate has to match one.
+    pub fingerprints: Vec<OfferedFingerprint>,
+    /// Our DTLS role.
+    pub setup: Setup,
+    /// One for each m-section of the offer, in its order.
+    pub media: Vec<NegotiatedMedia>,
+    /// The accepted mids, if the offer has a BUNDLE group.
+    pub bundle: Option<Vec<Mid>>,
+    /// `a=extmap-allow-mixed` was offered at session level.
+    pub extmap_allow_mixed: bool,
+}
+
+/// What has been agreed on for one m-section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NegotiatedMedia {
+    /// Audio, video or something else.
+    pub kind: Kind,
+    /// `a=mid` of the offer.
+    pub mid: Option<Mid>,
+    /// Whether the section is used; otherwise it is answered with port 0.
+    pub accepted: bool,
+    /// The accepted formats, the preferred one first.
+    pub formats: Vec<OfferedFormat>,
+    /// The accepted header extensions with the offer's identifiers and directions.
+    pub extensions: Vec<OfferedExtension>,
+    /// SSRCs that the client announced for media.
+    pub ssrcs: Vec<Ssrc>,
+    /// RTCP feedback that both sides have.
+    pub feedback: Vec<String>,
+    /// Direction of the answer.
+    pub direction: Direction,
+    /// Transport protocol of the m-line.
+    pub protocol: String,
+    /// The offered m-line's format list, repeated when the section is refused.
+    pub format_list: String,
+    /// `a=rtcp-rsize` was offered.
+    pub rtcp_rsize: bool,
+    /// `a=extmap-allow-mixed` was offered in the section.
+    pub extmap_allow_mixed: bool,
+}

@@ -1,0 +1,10 @@
+//! Offers of real clients, the traps in them, rejections and hostile texts. The corpus holds offers as they were sent.
+
+mod corpus;
+mod exact;
+mod fixture;
+mod golden;
+mod hostile;
+mod rejections;
+mod traps;
+mod validator;
