@@ -1,0 +1,49 @@
+//! What the engine is started with. Every field says effect, unit, bound and default.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The engine's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The UDP address of all media. `[::]` takes IPv4 too where the host can. Default `[::]:8000`.
+    pub media: SocketAddr,
+    /// Shards, one executor and one socket each. Default 1; the binary fills in the number of cores.
+    pub shards: usize,
+    /// Most sessions at a time, waiting ones included; more are refused. Default 100,000.
+    pub max_sessions: usize,
+    /// How long a session waits for its client's nomination. Default 60 s: RFC 8863 has clients try for 39.5 s.
+    pub setup_timeout: Duration,
+    /// How long the DTLS handshake may take after nomination. Default 30 s.
+    pub dtls_timeout: Duration,
+    /// How long media flows without an authenticated check (RFC 7675 §5.1). Default 30 s.
+    pub consent_timeout: Duration,
+    /// Least time between two keyframe requests to one publisher's track. Default 500 ms.
+    pub keyframe_interval: Duration,
+    /// First retransmission timeout of DTLS; it doubles. Default 100 ms.
+    pub dtls_initial_rto: Duration,
+    /// `SO_RCVBUF` of each shard's socket, in bytes. Default 4 MiB.
+    pub receive_buffer: usize,
+    /// `SO_SNDBUF` of each shard's socket, in bytes. Default 4 MiB.
+    pub send_buffer: usize,
+    /// Whether UDP_SEGMENT may be used where the kernel has it. Default true; tests turn it off.
+    pub gso: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            media: SocketAddr::from(([0; 16], 8000)),
+            shards: 1,
+            max_sessions: 100_000,
+            setup_timeout: Duration::from_secs(60),
+            dtls_timeout: Duration::from_secs(30),
+            consent_timeout: Duration::from_secs(30),
+            keyframe_interval: Duration::from_millis(500),
+            dtls_initial_rto: Duration::from_millis(100),
+            receive_buffer: 4 << 20,
+            send_buffer: 4 << 20,
+            gso: true,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a publisher sent during one turn of its shard, in plaintext: made once, read by every shard that has viewers.
+
+use crate::control::{SessionId, TrackSpec};
+use oneport_rtp::ntp::NtpTime;
+use oneport_rtp::seq::ExtSeq;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A publisher as its viewers see it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The publisher's session.
+    pub publisher: SessionId,
+    /// The shard that owns it.
+    pub shard: usize,
+    /// Its tracks.
+    pub tracks: Vec<TrackSpec>,
+}
+
+/// One thing that happened on a track.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// A packet came.
+    Packet {
+        /// Index into [`Source::tracks`].
+        track: u8,
+        /// Changes when the track's SSRC does: sequence numbers and timestamps are comparable within one epoch only.
+        epoch: u32,
+        /// Its extended sequence number.
+        seq: ExtSeq,
+        /// Where it lies in [`Batch::bytes`].
+        bytes: Range<u32>,
+    },
+    /// A sender report came.
+    SenderReport {
+        /// Index into [`Source::tracks`].
+        track: u8,
+        /// Its wall-clock time.
+        ntp: NtpTime,
+        /// The same instant on the media clock.
+        rtp_timestamp: u32,
+    },
+}
+
+/// A turn's items.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Whose.
+    pub source: Arc<Source>,
+    /// The packets, decrypted, end to end.
+    pub bytes: Vec<u8>,
+    /// In order of arrival.
+    pub items: Vec<Item>,
+}
+
+impl Batch {
+    /// An empty batch of `source`.
+    pub(crate) fn new(source: Arc<Source>) -> Batch {
+        Batch { source, bytes: Vec::new(), items: Vec::new() }
+    }
+
+    /// Adds a packet.
+    pub(crate) fn push_packet(&mut self, track: u8, epoch: u32, seq: ExtSeq, packet: &[u8]) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(packet);
+        self.items.push(Item::Packet { track, epoch, seq, bytes: start..self.bytes.len() as u32 });
+    }
+
+    /// The packet at `range`.
+    pub(crate) fn packet(&self, range: &Range<u32>) -> &[u8] {
+        &self.bytes[range.start as usize..range.end as usize]
+    }
+
+    /// Makes room for the next turn, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.items.clear();
+    }
+}

@@ -1,0 +1,54 @@
+//! What shards and the control core tell each other. Every value is owned or an immutable batch: nothing is shared.
+
+use crate::control::{EndReason, SessionId, SessionSpec, StreamId, Totals};
+use crate::flow::Flow;
+use crate::forward::{Batch, Source};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// From a shard to the control core.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// The client of this session nominated a pair here: is it this shard's?
+    Claim(SessionId),
+    /// A pair is nominated.
+    Nominated(SessionId, SocketAddr),
+    /// SRTP is keyed.
+    Connected(SessionId),
+    /// The session is gone from the shard.
+    Ended(SessionId, EndReason, Totals),
+    /// The shard has stopped.
+    Stopped,
+}
+
+/// From the control core to a shard.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// The claimed session is the shard's.
+    Grant(SessionId, Box<SessionSpec>),
+    /// The claimed session is another shard's.
+    Elsewhere(SessionId, usize),
+    /// The session has ended, or never was: answer it no more.
+    Forget(SessionId),
+    /// End this session.
+    Close(SessionId, EndReason),
+    /// The other shard has viewers of this stream now.
+    Subscribe(StreamId, usize),
+    /// It has none any more.
+    Unsubscribe(StreamId, usize),
+    /// End all sessions and stop.
+    Stop,
+}
+
+/// From one shard to another.
+#[derive(Debug)]
+pub(crate) enum Mesh {
+    /// A turn's media of a stream.
+    Media(StreamId, Arc<Batch>),
+    /// Who publishes a stream, ahead of its media.
+    Source(StreamId, Arc<Source>),
+    /// A viewer needs a keyframe of a publisher's track.
+    Keyframe(SessionId, u8),
+    /// A datagram for a session of the receiving shard.
+    Datagram(Flow, Vec<u8>),
+}

@@ -1,0 +1,294 @@
+//! A WHIP or WHEP client: its transport (ICE, DTLS, SRTP) and its media. Owned by one shard, touched by no other, and `Send`.
+//!
+//! Leaves to others: whose a datagram is (`middlebox`), and what happens to media between sessions (`forward`).
+
+mod egress;
+mod ingest;
+mod reports;
+mod srtp;
+
+pub(crate) use egress::Egress;
+pub(crate) use ingest::Ingest;
+pub(crate) use srtp::Srtp;
+
+use crate::control::{DtlsRole, EndReason, Role, SessionId, SessionSpec, StreamId, Totals};
+use crate::flow::Flow;
+use crate::forward::{Batch, Source, Turn};
+use crate::middlebox::strangers::MAX_FLOWS;
+use crate::outbox::{Outbox, Sink};
+use crate::stats::Discard;
+use crate::transport::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsFault};
+use openssl::error::ErrorStack;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Which way the media goes.
+#[derive(Debug)]
+pub(crate) enum Media {
+    /// The client sends.
+    Publish(Ingest),
+    /// The client receives.
+    Play(Egress),
+}
+
+/// What the shard has to do after a session was touched.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing more.
+    Nothing,
+    /// SRTP is keyed.
+    Connected,
+    /// The viewer needs a keyframe on these tracks of its own, one bit each.
+    Keyframe(u32),
+    /// The session is over.
+    Ended(EndReason),
+}
+
+/// Timeouts of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub dtls: Duration,
+    pub consent: Duration,
+}
+
+/// See the module's text.
+pub(crate) struct Session {
+    pub id: SessionId,
+    pub stream: StreamId,
+    pub media: Media,
+    /// The nominated pair: where everything is sent.
+    flow: Flow,
+    /// Every checked pair, the nominated one included.
+    flows: Vec<Flow>,
+    dtls: Dtls,
+    dtls_role: DtlsRole,
+    srtp: Option<Srtp>,
+    timeouts: Timeouts,
+    nominated_at: Instant,
+    consent_at: Instant,
+    totals: Totals,
+    /// The deadline under which the shard's timers have it.
+    pub scheduled: Option<Instant>,
+}
+
+impl Session {
+    /// A session whose client has nominated `flow`.
+    pub(crate) fn new(
+        now: Instant,
+        id: SessionId,
+        spec: SessionSpec,
+        flow: Flow,
+        context: &DtlsContext,
+        timeouts: Timeouts,
+        media: Media,
+    ) -> Result<Session, ErrorStack> {
+        let dtls = Dtls::new(context, spec.dtls_role, spec.fingerprints, now)?;
+        Ok(Session {
+            id,
+            stream: spec.stream,
+            media,
+            flow,
+            flows: vec![flow],
+            dtls,
+            dtls_role: spec.dtls_role,
+            srtp: None,
+            timeouts,
+            nominated_at: now,
+            consent_at: now,
+            totals: Totals::default(),
+            scheduled: None,
+        })
+    }
+
+    /// Publishing or playing.
+    pub(crate) fn role(&self) -> Role {
+        match self.media {
+            Media::Publish(_) => Role::Publish,
+            Media::Play(_) => Role::Play,
+        }
+    }
+
+    /// The nominated pair.
+    pub(crate) fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// Every pair that was checked.
+    pub(crate) fn flows(&self) -> &[Flow] {
+        &self.flows
+    }
+
+    /// Whether SRTP is keyed.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.srtp.is_some()
+    }
+
+    /// What it carried until now.
+    pub(crate) fn totals(&self, now: Instant) -> Totals {
+        Totals { duration: now.saturating_duration_since(self.nominated_at), ..self.totals }
+    }
+
+    /// An authenticated connectivity check came over `flow`. Gives the pair that had to make room, where one had to.
+    pub(crate) fn handle_check(&mut self, now: Instant, flow: Flow, nominates: bool) -> Option<Flow> {
+        self.consent_at = now;
+        if nominates {
+            self.flow = flow;
+        }
+        if self.flows.contains(&flow) {
+            return None;
+        }
+        self.flows.push(flow);
+        if self.flows.len() <= MAX_FLOWS {
+            return None;
+        }
+        let oldest = self.flows.iter().position(|old| *old != self.flow && *old != flow)?;
+        Some(self.flows.remove(oldest))
+    }
+
+    /// Sends what DTLS has to say first: our ClientHello, where we are the client.
+    pub(crate) fn start<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) -> Outcome {
+        self.drain_dtls(now, out)
+    }
+
+    /// Takes a DTLS datagram.
+    pub(crate) fn handle_dtls<S: Sink>(&mut self, now: Instant, datagram: &[u8], out: &mut Outbox<S>) -> Outcome {
+        self.dtls.handle_datagram(now, datagram);
+        self.drain_dtls(now, out)
+    }
+
+    /// Takes an SRTP packet; what it holds goes to `batch`.
+    pub(crate) fn handle_srtp(&mut self, now: Instant, packet: &mut [u8], batch: &mut Batch) -> Result<(), Discard> {
+        let srtp = self.srtp.as_mut().ok_or(Discard::NotKeyed)?;
+        let Media::Publish(ingest) = &mut self.media else { return Err(Discard::NotAPublisher) };
+        let bytes = packet.len() as u64;
+        let plain = srtp.unprotect_rtp(packet)?;
+        self.totals.rx_packets += 1;
+        self.totals.rx_bytes += bytes;
+        ingest.handle_rtp(now, plain, batch)
+    }
+
+    /// Takes an SRTCP packet of a publisher; a sender report goes to `batch`.
+    pub(crate) fn handle_ingest_srtcp(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        batch: &mut Batch,
+    ) -> Result<(), Discard> {
+        let srtp = self.srtp.as_mut().ok_or(Discard::NotKeyed)?;
+        let Media::Publish(ingest) = &mut self.media else { return Err(Discard::NotAPublisher) };
+        let plain = srtp.unprotect_rtcp(packet)?;
+        ingest.handle_rtcp(now, plain, batch)
+    }
+
+    /// Takes an SRTCP packet of a viewer.
+    pub(crate) fn handle_egress_srtcp(&mut self, packet: &mut [u8]) -> Result<Outcome, Discard> {
+        let srtp = self.srtp.as_mut().ok_or(Discard::NotKeyed)?;
+        let Media::Play(egress) = &mut self.media else { return Err(Discard::NotAPublisher) };
+        let plain = srtp.unprotect_rtcp(packet)?;
+        Ok(match egress.handle_rtcp(plain)? {
+            0 => Outcome::Nothing,
+            tracks => Outcome::Keyframe(tracks),
+        })
+    }
+
+    /// Sends a viewer what a turn brought. True when its next timeout has changed.
+    pub(crate) fn deliver<S: Sink>(&mut self, now: Instant, turn: &Turn<'_>, out: &mut Outbox<S>) -> bool {
+        let (Some(srtp), Media::Play(egress)) = (&mut self.srtp, &mut self.media) else { return false };
+        let was_idle = egress.next_timeout().is_none();
+        let sent = egress.deliver(now, turn, self.flow, srtp, out);
+        self.totals.tx_packets += sent.packets;
+        self.totals.tx_bytes += sent.bytes;
+        was_idle && egress.next_timeout().is_some()
+    }
+
+    /// Binds a viewer to a publisher's tracks.
+    pub(crate) fn bind(&mut self, source: &Arc<Source>) {
+        if let Media::Play(egress) = &mut self.media {
+            egress.bind(source);
+        }
+    }
+
+    /// Asks the publisher for a keyframe of a track, now or as soon as it may.
+    pub(crate) fn request_keyframe<S: Sink>(&mut self, now: Instant, track: usize, out: &mut Outbox<S>) {
+        if let Media::Publish(ingest) = &mut self.media {
+            ingest.request_keyframe(now, track);
+        }
+        self.send_reports(now, out);
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        let consent = self.consent_at + self.timeouts.consent;
+        let handshake = self.srtp.is_none().then(|| self.nominated_at + self.timeouts.dtls);
+        let reports = match &self.media {
+            Media::Publish(ingest) => ingest.next_timeout(),
+            Media::Play(egress) => egress.next_timeout(),
+        };
+        [handshake, reports, self.dtls.next_timeout()].into_iter().flatten().fold(consent, Instant::min)
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) -> Outcome {
+        if now >= self.consent_at + self.timeouts.consent {
+            return Outcome::Ended(EndReason::ConsentExpired);
+        }
+        if self.srtp.is_none() && now >= self.nominated_at + self.timeouts.dtls {
+            return Outcome::Ended(EndReason::DtlsTimeout);
+        }
+        self.send_reports(now, out);
+        if self.dtls.next_timeout().is_some_and(|due| due <= now) {
+            // What is early only under a virtual clock stays due, and comes again.
+            let _ = self.dtls.handle_timeout(now);
+            return self.drain_dtls(now, out);
+        }
+        Outcome::Nothing
+    }
+
+    /// Says goodbye: RTCP BYE to a viewer, close_notify to all.
+    pub(crate) fn close<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) {
+        if let (Some(srtp), Media::Play(egress)) = (&mut self.srtp, &mut self.media) {
+            egress.send_bye(self.flow, srtp, out);
+        }
+        self.dtls.close(now);
+        self.send_dtls(out);
+    }
+
+    fn send_reports<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) {
+        let Some(srtp) = &mut self.srtp else { return };
+        match &mut self.media {
+            Media::Publish(ingest) => ingest.handle_timeout(now, self.flow, srtp, out),
+            Media::Play(egress) => egress.handle_timeout(now, self.flow, srtp, out),
+        }
+    }
+
+    fn send_dtls<S: Sink>(&mut self, out: &mut Outbox<S>) {
+        while let Some(datagram) = self.dtls.poll_transmit() {
+            out.datagram(self.flow, &datagram);
+        }
+    }
+
+    fn drain_dtls<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) -> Outcome {
+        self.send_dtls(out);
+        let mut outcome = Outcome::Nothing;
+        while let Some(event) = self.dtls.poll_event() {
+            match event {
+                DtlsEvent::Connected { profile, keying_material } => {
+                    match Srtp::new(profile, &keying_material, self.dtls_role) {
+                        Some(srtp) => self.srtp = Some(srtp),
+                        None => return Outcome::Ended(EndReason::DtlsFailed("no usable SRTP profile".to_owned())),
+                    }
+                    if let Media::Publish(ingest) = &mut self.media {
+                        ingest.start(now);
+                    }
+                    outcome = Outcome::Connected;
+                }
+                DtlsEvent::Closed => return Outcome::Ended(EndReason::ClosedByPeer),
+                DtlsEvent::Failed(DtlsFault::FingerprintMismatch) => {
+                    return Outcome::Ended(EndReason::FingerprintMismatch);
+                }
+                DtlsEvent::Failed(fault) => return Outcome::Ended(EndReason::DtlsFailed(fault.to_string())),
+            }
+        }
+        outcome
+    }
+}
