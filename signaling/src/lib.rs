@@ -1,1 +1,34 @@
-//! oneport-signaling
+//! HTTP in front of the engine: WHIP (RFC 9725), WHEP (draft-ietf-wish-whep), the pages, and the health of the process.
+//!
+//! ```text
+//!              server ── connection, framing (http)
+//!                │ Request
+//!            signaling ── route, cors, problem
+//!      ┌─────────┼──────────┬─────────┐
+//!    pages   health   whip, whep, session ── negotiate ── oneport-sdp
+//!                           │
+//!                  registry │ Command ▼ ▲ Event
+//!                         engine::control
+//! ```
+
+mod announce;
+mod cors;
+mod health;
+pub mod http;
+mod journal;
+pub mod name;
+mod negotiate;
+mod pages;
+pub mod problem;
+pub mod public_id;
+pub mod registry;
+mod route;
+pub mod server;
+mod session;
+mod signaling;
+#[cfg(test)]
+mod tests;
+mod whep;
+mod whip;
+
+pub use signaling::{EnginePort, Signaling, SignalingConfig};

@@ -1,0 +1,184 @@
+//! Between SDP and the engine: what offer and answer agree on becomes a session's spec, and the engine's half of the transport becomes
+//! the answer's text. The rules of negotiation are oneport-sdp's.
+
+use crate::name::StreamName;
+use crate::problem::Problem;
+use oneport_engine::control::{
+    Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LocalTransport, NegotiatedExtension, NegotiatedFormat,
+    Role, SessionSpec, StreamId, TrackSpec,
+};
+use oneport_rtp::ids::Ssrc;
+use oneport_rtp::payload::{Codec, Format, MediaKind};
+use oneport_sdp::{
+    Capabilities, LocalDescription, Negotiated, NegotiatedMedia, Offer, OfferedFormat, Rejection, SdpError, Setup,
+    Source, negotiate_play, negotiate_publish, write_answer,
+};
+use std::net::{IpAddr, SocketAddr};
+
+/// How a keyframe may be asked for, PLI before FIR.
+const KEYFRAME_FEEDBACK: [(&str, KeyframeRequest); 2] =
+    [("nack pli", KeyframeRequest::Pli), ("ccm fir", KeyframeRequest::Fir)];
+
+impl From<SdpError> for Problem {
+    fn from(error: SdpError) -> Problem {
+        Problem::SdpSyntax(error.to_string())
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Problem {
+        Problem::Unacceptable(rejection.to_string())
+    }
+}
+
+/// What the engine honours at this time, with the codecs that the configuration allows.
+fn capabilities(codecs: &[Codec]) -> Capabilities {
+    // Layers are not switched yet: RIDs would be answered and not honoured.
+    let layers = [Extension::Rid, Extension::RepairedRid];
+    let extensions = Extension::ALL.iter().filter(|extension| !layers.contains(extension));
+    Capabilities {
+        codecs: codecs.to_vec(),
+        extensions: extensions.map(|extension| extension.uri()).collect(),
+        video_feedback: KEYFRAME_FEEDBACK.iter().map(|(name, _)| *name).collect(),
+    }
+}
+
+/// An offer and what was agreed on it.
+pub(crate) struct Agreement {
+    role: Role,
+    negotiated: Negotiated,
+}
+
+/// What is drawn by chance for an answer: the names of the sources that a viewer receives.
+pub(crate) struct Egress {
+    session_id: u64,
+    stream_id: String,
+    cname: String,
+    first_ssrc: u32,
+}
+
+impl Egress {
+    /// Names for a session on this stream.
+    pub(crate) fn random(name: &StreamName) -> Result<Egress, getrandom::Error> {
+        let token = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        Ok(Egress {
+            // 63 bits, as RFC 9429 §5.2.1 wants.
+            session_id: getrandom::u64()? >> 1,
+            stream_id: name.to_string().chars().map(token).take(64).collect(),
+            cname: format!("{:016x}", getrandom::u64()?),
+            first_ssrc: getrandom::u32()?,
+        })
+    }
+
+    /// One for each m-section. Apart by an odd stride, so that they are as unlike each other as any.
+    fn ssrc(&self, section: usize) -> Ssrc {
+        Ssrc(self.first_ssrc.wrapping_add(0x9e37_79b9u32.wrapping_mul(section as u32)))
+    }
+}
+
+impl Agreement {
+    /// Answers a publisher's offer.
+    pub(crate) fn to_publish(offer: &Offer, codecs: &[Codec]) -> Result<Agreement, Problem> {
+        let negotiated = negotiate_publish(offer, &capabilities(codecs))?;
+        Ok(Agreement { role: Role::Publish, negotiated })
+    }
+
+    /// Answers a viewer's offer for a stream with these formats.
+    pub(crate) fn to_play(offer: &Offer, codecs: &[Codec], published: &[Format]) -> Result<Agreement, Problem> {
+        let negotiated = negotiate_play(offer, &capabilities(codecs), published)?;
+        Ok(Agreement { role: Role::Play, negotiated })
+    }
+
+    /// Publishing or playing.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The formats that a publisher sends.
+    pub(crate) fn formats(&self) -> Vec<Format> {
+        self.accepted().flat_map(|(_, media)| media.formats.iter().map(|format| format.format)).collect()
+    }
+
+    /// What the engine has to know.
+    pub(crate) fn spec(&self, stream: StreamId, egress: &Egress) -> SessionSpec {
+        let fingerprints = self.negotiated.fingerprints.iter().filter_map(|offered| {
+            Some(Fingerprint { digest: Digest::from_name(&offered.algorithm)?, bytes: offered.bytes.clone() })
+        });
+        SessionSpec {
+            stream,
+            role: self.role,
+            dtls_role: match self.negotiated.setup {
+                Setup::Active => DtlsRole::Client,
+                Setup::Passive => DtlsRole::Server,
+            },
+            fingerprints: fingerprints.collect(),
+            tracks: self.accepted().filter_map(|(index, media)| self.track(index, media, egress)).collect(),
+        }
+    }
+
+    /// The answer's text, with candidates at `addresses`.
+    pub(crate) fn answer(&self, local: &LocalTransport, addresses: &[IpAddr], egress: &Egress) -> String {
+        let description = LocalDescription {
+            ice_ufrag: local.ufrag.clone(),
+            ice_pwd: local.pwd.clone(),
+            fingerprints: local
+                .fingerprints
+                .iter()
+                .map(|own| (own.digest.name().to_owned(), own.bytes.clone()))
+                .collect(),
+            candidates: addresses.iter().map(|ip| SocketAddr::new(*ip, local.port)).collect(),
+            session_id: egress.session_id,
+            sources: self
+                .negotiated
+                .media
+                .iter()
+                .enumerate()
+                .map(|(index, media)| self.source(index, media, egress))
+                .collect(),
+        };
+        write_answer(&self.negotiated, &description)
+    }
+
+    fn accepted(&self) -> impl Iterator<Item = (usize, &NegotiatedMedia)> {
+        self.negotiated.media.iter().enumerate().filter(|(_, media)| media.accepted)
+    }
+
+    fn source(&self, index: usize, media: &NegotiatedMedia, egress: &Egress) -> Option<Source> {
+        let sends = self.role == Role::Play && media.accepted;
+        sends.then(|| Source {
+            ssrc: egress.ssrc(index),
+            cname: egress.cname.clone(),
+            stream_id: egress.stream_id.clone(),
+            track_id: format!("{}-{}", egress.stream_id, media.kind.as_str()),
+        })
+    }
+
+    fn track(&self, index: usize, media: &NegotiatedMedia, egress: &Egress) -> Option<TrackSpec> {
+        let kind = media.kind.media()?;
+        Some(TrackSpec {
+            kind,
+            mid: media.mid,
+            formats: media.formats.iter().map(negotiated_format).collect(),
+            extensions: media.extensions.iter().filter_map(negotiated_extension).collect(),
+            ssrcs: match self.role {
+                Role::Publish => media.ssrcs.clone(),
+                Role::Play => vec![egress.ssrc(index)],
+            },
+            keyframe_request: if kind == MediaKind::Video { keyframe_request(media) } else { None },
+            cname: egress.cname.clone(),
+        })
+    }
+}
+
+fn negotiated_format(offered: &OfferedFormat) -> NegotiatedFormat {
+    NegotiatedFormat { payload_type: offered.payload_type, format: offered.format }
+}
+
+fn negotiated_extension(offered: &oneport_sdp::OfferedExtension) -> Option<NegotiatedExtension> {
+    Some(NegotiatedExtension { id: offered.id, extension: Extension::from_uri(&offered.uri)? })
+}
+
+fn keyframe_request(media: &NegotiatedMedia) -> Option<KeyframeRequest> {
+    let agreed = |name: &str| media.feedback.iter().any(|feedback| feedback == name);
+    KEYFRAME_FEEDBACK.iter().find(|(name, _)| agreed(name)).map(|(_, request)| *request)
+}

@@ -1,0 +1,184 @@
+//! RFC 9457 problem details: the one place where a refusal becomes a status code and a body.
+//!
+//! The variants say what was wrong; their `Display` is the sentence that the client gets as `detail`. The `type` is a URN that
+//! stays the same for one kind of refusal, or `about:blank` where the status code says it all.
+
+use crate::http::{HttpError, Response, reason_phrase};
+use crate::name::{NameFault, StreamName};
+use oneport_engine::control::Refusal;
+use serde::Serialize;
+
+/// Why a request was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Problem {
+    /// The bytes could not be read as a request.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// There are as many connections as there may be.
+    #[error("The server has as many connections as it may have. Try again in a moment.")]
+    TooManyConnections,
+    /// No such path.
+    #[error(
+        "There is nothing at this path. Publishers POST to /whip/{{app}}/{{stream}}, viewers to /whep/{{app}}/{{stream}}."
+    )]
+    NotFound,
+    /// The path cannot be decoded, or names what no stream may be called.
+    #[error("{0}")]
+    BadName(#[from] NameFault),
+    /// The method is none of HTTP's, or nothing here has it.
+    #[error("This server does not implement the request method.")]
+    UnknownMethod,
+    /// The resource does not have the method.
+    #[error("This resource only answers {allow}.")]
+    MethodNotAllowed {
+        /// The methods that it has, as `Allow` lists them.
+        allow: &'static str,
+    },
+    /// The body is not declared as SDP.
+    #[error("The body must be an SDP offer with Content-Type: application/sdp.")]
+    NotSdp,
+    /// The body is not SDP.
+    #[error("The body is not a valid SDP offer: {0}.")]
+    SdpSyntax(String),
+    /// The offer is SDP, and cannot be answered.
+    #[error("The offer cannot be accepted: {0}.")]
+    Unacceptable(String),
+    /// The stream has a publisher.
+    #[error("{0} has a publisher already. End that session first, or publish under another name.")]
+    AlreadyPublished(StreamName),
+    /// The stream has none.
+    #[error("{0} has no publisher yet. Try again in a moment.")]
+    NoPublisher(StreamName),
+    /// No such session.
+    #[error("There is no such session; it may have ended.")]
+    UnknownSession,
+    /// There are as many sessions as there may be.
+    #[error("The server has as many sessions as it may have. Try again later.")]
+    TooManySessions,
+    /// The server is stopping.
+    #[error("The server is stopping.")]
+    Stopping,
+    /// Our own fault.
+    #[error("The server could not do this, and the fault is its own: {0}.")]
+    Internal(&'static str),
+}
+
+/// Seconds after which a viewer may ask again whether its publisher is there.
+const RETRY_PUBLISHER: &str = "2";
+/// Seconds after which a server that is full or stopping may be asked again.
+const RETRY_SERVER: &str = "5";
+
+#[derive(Serialize)]
+struct Details<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Problem {
+    /// What an engine's refusal means for a session on this stream.
+    pub fn from_refusal(refusal: Refusal, name: &StreamName) -> Problem {
+        match refusal {
+            Refusal::UnknownSession => Problem::UnknownSession,
+            Refusal::TooManySessions => Problem::TooManySessions,
+            Refusal::AlreadyPublished => Problem::AlreadyPublished(name.clone()),
+            Refusal::Stopping => Problem::Stopping,
+        }
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        match self {
+            Problem::Http(error) => error.status(),
+            Problem::BadName(_) | Problem::SdpSyntax(_) => 400,
+            Problem::NotFound | Problem::UnknownSession => 404,
+            Problem::MethodNotAllowed { .. } => 405,
+            Problem::AlreadyPublished(_) | Problem::NoPublisher(_) => 409,
+            Problem::NotSdp => 415,
+            Problem::Unacceptable(_) => 422,
+            Problem::Internal(_) => 500,
+            Problem::UnknownMethod => 501,
+            Problem::TooManyConnections | Problem::TooManySessions | Problem::Stopping => 503,
+        }
+    }
+
+    /// `type` and `title`.
+    fn kind(&self) -> (&'static str, &'static str) {
+        match self {
+            Problem::BadName(_) => ("urn:oneport:problem:bad-name", "Not a stream name"),
+            Problem::SdpSyntax(_) => ("urn:oneport:problem:sdp-syntax", "Malformed SDP"),
+            Problem::Unacceptable(_) => ("urn:oneport:problem:offer-not-acceptable", "Offer not acceptable"),
+            Problem::AlreadyPublished(_) => ("urn:oneport:problem:already-published", "Already published"),
+            Problem::NoPublisher(_) => ("urn:oneport:problem:no-publisher", "No publisher yet"),
+            Problem::UnknownSession => ("urn:oneport:problem:unknown-session", "Unknown session"),
+            Problem::TooManySessions => ("urn:oneport:problem:too-many-sessions", "Too many sessions"),
+            Problem::TooManyConnections => ("urn:oneport:problem:too-many-connections", "Too many connections"),
+            Problem::Stopping => ("urn:oneport:problem:stopping", "Stopping"),
+            _ => ("about:blank", reason_phrase(self.status())),
+        }
+    }
+
+    /// The response.
+    pub fn into_response(self) -> Response {
+        let (kind, title) = self.kind();
+        let (status, detail) = (self.status(), self.to_string());
+        let details = Details { kind, title, status, detail: &detail };
+        // Strings and numbers: nothing of it can fail to be written.
+        let body = serde_json::to_vec(&details).unwrap_or_default();
+        let response =
+            Response::new(status).with_body("application/problem+json", body).with("Cache-Control", "no-store");
+        self.with_headers(response)
+    }
+
+    /// The header fields that belong to the status.
+    fn with_headers(self, response: Response) -> Response {
+        match self {
+            Problem::MethodNotAllowed { allow } => response.with("Allow", allow),
+            Problem::NotSdp => response.with("Accept-Post", "application/sdp"),
+            Problem::NoPublisher(_) => response.with("Retry-After", RETRY_PUBLISHER),
+            Problem::TooManyConnections | Problem::TooManySessions | Problem::Stopping => {
+                response.with("Retry-After", RETRY_SERVER)
+            }
+            _ => response,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_the_members_of_rfc_9457() {
+        let response = Problem::NoPublisher(StreamName::new("live", "cam \"1\"").unwrap()).into_response();
+        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!(response.status, 409);
+        assert_eq!(response.header("Content-Type"), Some("application/problem+json"));
+        assert_eq!(response.header("Retry-After"), Some("2"));
+        assert_eq!(body["type"], "urn:oneport:problem:no-publisher");
+        assert_eq!(body["title"], "No publisher yet");
+        assert_eq!(body["status"], 409);
+        assert_eq!(body["detail"], "live/cam \"1\" has no publisher yet. Try again in a moment.");
+    }
+
+    #[test]
+    fn a_blank_type_has_the_status_phrase_as_title() {
+        let response = Problem::from(HttpError::BodyTooLarge).into_response();
+        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!(body["type"], "about:blank");
+        assert_eq!(body["title"], "Content Too Large");
+    }
+
+    #[test]
+    fn statuses_carry_the_fields_that_rfc_9110_wants() {
+        let allow = "GET, HEAD";
+        assert_eq!(Problem::MethodNotAllowed { allow }.into_response().header("Allow"), Some(allow));
+        assert_eq!(Problem::NotSdp.into_response().header("Accept-Post"), Some("application/sdp"));
+        for problem in [Problem::TooManySessions, Problem::Stopping, Problem::TooManyConnections] {
+            let response = problem.into_response();
+            assert_eq!((response.status, response.header("Retry-After")), (503, Some("5")));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// What the publisher's and the player's page have in common: the stream's name, the state, errors in words, live figures.
+
+export const byId = (id) => document.getElementById(id);
+export const query = new URLSearchParams(location.search);
+
+/** App and stream of the page's path, `/publish/{app}/{stream}` or `/publish/{stream}`; without any, `live/test`. */
+export function streamPath() {
+  const names = location.pathname.split('/').filter(Boolean).slice(1);
+  if (names.length === 0) return 'live/test';
+  return names.length === 1 ? `live/${names[0]}` : `${names[0]}/${names[1]}`;
+}
+
+/** Shows where things stand. `mood`: good, busy, bad, or nothing. */
+export function showState(text, mood = '') {
+  byId('state').textContent = text;
+  byId('state').dataset.mood = mood;
+}
+
+/** Shows an error in words, or with nothing takes it away. */
+export function showError(text) {
+  byId('error').hidden = !text;
+  byId('error').textContent = text ?? '';
+}
+
+/** What a connection's failure means to whoever sits before the page. */
+export function connectionFailure(session) {
+  const where = session.servers.join(', ') || 'the announced address';
+  return `No connection to the server for media: it waits for UDP at ${where}. A firewall between here and there may block that port, ` +
+    'or the server announces an address that cannot be reached from here (its --public-address).';
+}
+
+const LABELS = {
+  bitrate: 'Bitrate', fps: 'Frame rate', resolution: 'Resolution', rtt: 'Round trip', loss: 'Loss', jitter: 'Jitter', frames: 'Frames',
+};
+
+/** Shows live figures, all of them or those that are known. */
+export function showFigures(figures) {
+  byId('figures').replaceChildren(...Object.entries(figures).map(([name, value]) => {
+    const box = document.createElement('div');
+    const term = document.createElement('dt');
+    const figure = document.createElement('dd');
+    term.textContent = LABELS[name];
+    figure.textContent = value ?? '–';
+    figure.dataset.testid = `figure-${name}`;
+    box.append(term, figure);
+    return box;
+  }));
+}
+
+const bitrate = (bits) => (bits >= 1e6 ? `${(bits / 1e6).toFixed(2)} Mbit/s` : `${Math.round(bits / 1e3)} kbit/s`);
+const milliseconds = (seconds) => (seconds === undefined ? undefined : `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`);
+
+/** Figures from getStats, call by call: what is counted is shown per second since the last call. */
+export class Figures {
+  #last;
+
+  /** @param {'inbound-rtp'|'outbound-rtp'} direction */
+  constructor(pc, direction) {
+    this.pc = pc;
+    this.direction = direction;
+  }
+
+  /** The figures now, ready to be shown, and `packets`, received or sent since the last call. */
+  async read() {
+    const stats = [...(await this.pc.getStats()).values()];
+    const streams = stats.filter((entry) => entry.type === this.direction);
+    const video = streams.find((entry) => entry.kind === 'video');
+    const now = this.#count(stats, streams, video);
+    const last = this.#last ?? now;
+    this.#last = now;
+    const seconds = Math.max((now.time - last.time) / 1000, 0.001);
+    const expected = now.packets - last.packets + now.lost - last.lost;
+    const loss = expected > 0 ? Math.max(0, (now.lost - last.lost) / expected) : 0;
+    const shown = {
+      bitrate: bitrate(((now.bytes - last.bytes) * 8) / seconds),
+      fps: video && `${((now.frames - last.frames) / seconds).toFixed(0)} fps`,
+      resolution: video?.frameWidth && `${video.frameWidth} × ${video.frameHeight}`,
+      rtt: milliseconds(now.rtt),
+      loss: `${(loss * 100).toFixed(1)} %`,
+    };
+    if (this.direction === 'inbound-rtp') {
+      shown.jitter = milliseconds(video?.jitter ?? streams[0]?.jitter);
+      shown.frames = video && String(now.frames);
+    }
+    return { shown, packets: now.packets - last.packets };
+  }
+
+  #count(stats, streams, video) {
+    const incoming = this.direction === 'inbound-rtp';
+    const sum = (entries, name) => entries.reduce((total, entry) => total + (entry[name] ?? 0), 0);
+    const remote = stats.filter((entry) => entry.type === 'remote-inbound-rtp');
+    const pair = stats.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
+    return {
+      time: streams[0]?.timestamp ?? 0,
+      bytes: sum(streams, incoming ? 'bytesReceived' : 'bytesSent'),
+      packets: sum(streams, incoming ? 'packetsReceived' : 'packetsSent'),
+      lost: sum(incoming ? streams : remote, 'packetsLost'),
+      frames: (incoming ? video?.framesDecoded : video?.framesEncoded) ?? 0,
+      rtt: pair?.currentRoundTripTime ?? remote[0]?.roundTripTime,
+    };
+  }
+}

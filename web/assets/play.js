@@ -1,0 +1,132 @@
+// The player's page: plays by WHEP, waits for a publisher that is not there yet, and goes on when one comes back.
+import { WhepSession, RefusedError } from './client.js';
+import { byId, query, streamPath, showState, showError, showFigures, connectionFailure, Figures } from './page.js';
+
+/** Seconds between attempts where the server does not say. */
+const RETRY_S = 2;
+/** Seconds without a packet after which the publisher is said to be away. */
+const SILENCE_S = 2;
+
+const path = streamPath();
+const video = byId('video');
+let session;
+let timer;
+let retry;
+
+async function start() {
+  stop();
+  showError();
+  setRunning(true);
+  showState('connecting', 'busy');
+  const kinds = ['audio', 'video'].filter((kind) => query.get(kind) !== '0');
+  session = new WhepSession(`/whep/${path}`, kinds, query.get('codec') ?? undefined);
+  window.oneport = session;
+  video.srcObject = session.stream;
+  session.pc.addEventListener('connectionstatechange', follow);
+  try {
+    await session.connect();
+    await playAloud();
+  } catch (error) {
+    refused(error);
+  }
+}
+
+/** Browsers may refuse sound before the first click on a page: then it starts without, and one click brings it. */
+async function playAloud() {
+  try {
+    await video.play();
+  } catch (error) {
+    if (error.name !== 'NotAllowedError') return;
+    setMuted(true);
+    byId('unmute').hidden = false;
+    await video.play().catch(() => {});
+  }
+}
+
+function refused(error) {
+  const absent = error instanceof RefusedError && error.status === 409;
+  if (absent) {
+    session?.end();
+    showState('waiting for the publisher', 'busy');
+    showHint('Nobody publishes here yet. This page starts by itself when somebody does.');
+    retry = setTimeout(start, (error.retryAfter ?? RETRY_S) * 1000);
+    return;
+  }
+  stop();
+  showState('stopped', 'bad');
+  const unreachable = error instanceof TypeError && /fetch/i.test(error.message);
+  showError(unreachable ? 'The server does not answer. Is it running?' : error.message);
+}
+
+function follow() {
+  const state = session?.pc.connectionState;
+  if (state === 'connected') {
+    showHint('');
+    watch(new Figures(session.pc, 'inbound-rtp'));
+  } else if (state === 'disconnected') {
+    showState('connection interrupted', 'busy');
+  } else if (state === 'failed' || state === 'closed') {
+    const words = connectionFailure(session);
+    stop();
+    showState('connection failed', 'bad');
+    showError(words);
+  }
+}
+
+/** Shows figures each second, and says so when nothing comes any more. */
+function watch(figures) {
+  let silent = 0;
+  showState('connected', 'good');
+  clearInterval(timer);
+  timer = setInterval(async () => {
+    const { shown, packets } = await figures.read();
+    showFigures(shown);
+    silent = packets > 0 ? 0 : silent + 1;
+    const away = silent >= SILENCE_S;
+    if (session?.pc.connectionState === 'connected') {
+      showState(away ? 'waiting for the publisher' : 'playing', away ? 'busy' : 'good');
+    }
+    showHint(away ? 'The publisher has paused or left. This page goes on by itself.' : '');
+  }, 1000);
+}
+
+function stop() {
+  clearInterval(timer);
+  clearTimeout(retry);
+  session?.end();
+  session = undefined;
+  video.srcObject = null;
+  showHint('');
+  byId('unmute').hidden = true;
+  setRunning(false);
+  showState('stopped');
+}
+
+function showHint(text) {
+  byId('hint').hidden = !text;
+  byId('hint').textContent = text;
+}
+
+function setRunning(running) {
+  byId('start').hidden = running;
+  byId('stop').hidden = !running;
+}
+
+function setMuted(muted) {
+  video.muted = muted;
+  byId('mute').setAttribute('aria-pressed', String(muted));
+  byId('mute').textContent = muted ? 'Unmute' : 'Mute';
+  if (!muted) byId('unmute').hidden = true;
+}
+
+byId('name').textContent = decodeURIComponent(path);
+byId('start').addEventListener('click', start);
+byId('stop').addEventListener('click', stop);
+byId('mute').addEventListener('click', () => setMuted(!video.muted));
+byId('unmute').addEventListener('click', () => setMuted(false));
+byId('volume').addEventListener('input', () => { video.volume = Number(byId('volume').value); });
+byId('fullscreen').addEventListener('click', () => byId('screen').requestFullscreen?.());
+showFigures({ bitrate: undefined, fps: undefined, resolution: undefined, rtt: undefined, loss: undefined });
+// Not before: a video element that waits for its stream holds up the page's load event, and the browser's busy sign with it.
+if (document.readyState === 'complete') start();
+else addEventListener('load', start);
