@@ -1,5 +1,5 @@
-// Clients written by others: aiortc, and FFmpeg's WHIP muxer. On a host of their own, a network namespace behind a veth pair: aiortc
-// never offers 127.0.0.1, and so a server is also tried the way it is used, over an interface.
+// Clients written by others: aiortc, and FFmpeg's WHIP muxer. On a host of their own: aiortc never offers 127.0.0.1, and so a server is
+// also tried the way it is used, over an interface.
 import { test, before, after, describe } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn, execFileSync } from 'node:child_process';
@@ -8,22 +8,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startServer, until } from './server.mjs';
+import { secondHost, SERVER } from './host.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const python = process.env.ONEPORT_PYTHON ?? join(here, '../../target/aiortc/bin/python');
-const namespace = `oneport-${process.pid}`;
-const link = `op${process.pid}`;
-const SERVER = '10.203.117.1';
-const CLIENT = '10.203.117.2';
-const root = process.getuid() === 0 ? [] : ['sudo', '-n'];
 
-function asRoot(...command) {
-  const [program, ...args] = [...root, ...command];
-  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-}
+let host;
 
-function inNamespace(script, ...args) {
-  const [program, ...rest] = [...root, 'ip', 'netns', 'exec', namespace, python, join(here, script), ...args.map(String)];
+function onHost(script, ...args) {
+  const [program, ...rest] = host.command(python, join(here, script), ...args);
   const child = spawn(program, rest);
   const output = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => output.push(String(data)));
@@ -40,26 +33,19 @@ async function succeeds(run) {
 describe('clients written by others', () => {
   let server;
   before(async () => {
-    asRoot('ip', 'netns', 'add', namespace);
-    asRoot('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-    asRoot('ip', 'address', 'add', `${SERVER}/30`, 'dev', link);
-    asRoot('ip', 'link', 'set', link, 'up');
-    asRoot('ip', '-n', namespace, 'address', 'add', `${CLIENT}/30`, 'dev', 'eth0');
-    asRoot('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
-    asRoot('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+    host = secondHost();
     server = await startServer({ shards: 2, address: SERVER });
   });
   after(async () => {
     await server?.stop();
-    // The pair goes with the namespace.
-    asRoot('ip', 'netns', 'delete', namespace);
+    host?.remove();
   });
 
   for (const codec of ['vp8', 'h264']) {
     test(`aiortc publishes ${codec}, and plays it`, async () => {
-      const publisher = inNamespace('aiortc_client.py', 'publish', `${server.origin}/whip/live/aiortc-${codec}`, codec, 12);
+      const publisher = onHost('aiortc_client.py', 'publish', `${server.origin}/whip/live/aiortc-${codec}`, codec, 12);
       await until('publishing', () => /publishing/.test(publisher.output()));
-      await succeeds(inNamespace('aiortc_client.py', 'play', `${server.origin}/whep/live/aiortc-${codec}`, 30));
+      await succeeds(onHost('aiortc_client.py', 'play', `${server.origin}/whep/live/aiortc-${codec}`, 30));
       await succeeds(publisher);
     });
   }
@@ -70,9 +56,9 @@ describe('clients written by others', () => {
     execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
       '-subj', '/CN=test', '-keyout', key, '-out', certificate], { stdio: 'ignore' });
     try {
-      const publisher = inNamespace('ffmpeg_publish.py', `${server.origin}/whip/live/ffmpeg`, certificate, key, 12);
+      const publisher = onHost('ffmpeg_publish.py', `${server.origin}/whip/live/ffmpeg`, certificate, key, 12);
       await until('the publisher is connected', () => /publisher of live\/ffmpeg: connected/.test(server.log()));
-      await succeeds(inNamespace('aiortc_client.py', 'play', `${server.origin}/whep/live/ffmpeg`, 30));
+      await succeeds(onHost('aiortc_client.py', 'play', `${server.origin}/whep/live/ffmpeg`, 30));
       await succeeds(publisher);
     } finally {
       rmSync(folder, { recursive: true, force: true });

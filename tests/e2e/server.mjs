@@ -43,10 +43,10 @@ export async function until(what, probe, seconds = 20) {
 }
 
 /** A server with `shards` shards; `stop()` ends it and checks that it ended as it should. */
-export async function startServer({ shards = 1, address = '127.0.0.1', args = [] } = {}) {
+export async function startServer({ shards = 1, address = '127.0.0.1', mediaAddress = address, args = [] } = {}) {
   const [http, media] = [await freeTcp(), await freeUdp()];
   const child = spawn(binary, [
-    'serve', '--http', `${address}:${http}`, '--media', `${address}:${media}`, '--shards', String(shards), ...args,
+    'serve', '--http', `${address}:${http}`, '--media', `${mediaAddress}:${media}`, '--shards', String(shards), ...args,
   ]);
   const log = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => log.push(String(data)));
