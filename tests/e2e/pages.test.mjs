@@ -146,6 +146,90 @@ describe('two shards', () => {
     await viewer.close();
   });
 
+  /** A publisher's page whose devices come a second after they are asked for, as behind the browser's question to the user. */
+  const openWithSlowDevices = async (stream) => {
+    const page = await browser.open(`${server.origin}/publish/${stream}?resolution=640x360&codec=VP8`);
+    await page.evaluate(() => {
+      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (constraints) => {
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        return (window.captured = await ask(constraints));
+      };
+    });
+    await page.getByTestId('start').click();
+    return page;
+  };
+
+  test('stop while the browser asks for devices gives them back, and nothing is published', async () => {
+    const page = await openWithSlowDevices('live/hasty');
+    await page.getByTestId('stop').click();
+    await until('the devices are given back', () => page.evaluate(
+      () => window.captured?.getTracks().every((track) => track.readyState === 'ended')));
+    assert.equal(await state(page), 'stopped');
+    assert.equal(await page.evaluate(() => window.oneport), undefined, 'no session was made');
+    await page.close();
+  });
+
+  test('mute while the browser asks for devices holds when they come', async () => {
+    const page = await openWithSlowDevices('live/discreet');
+    await page.getByTestId('mute').click();
+    await until('live', async () => (await state(page)) === 'live');
+    const enabled = () => page.evaluate(() => window.captured.getAudioTracks()[0].enabled);
+    assert.equal(await enabled(), false);
+    await page.getByTestId('mute').click();
+    assert.equal(await enabled(), true);
+    await page.close();
+  });
+
+  test('a shared screen is given back when the microphone is refused', async () => {
+    const page = await browser.open(`${server.origin}/publish/live/screen?source=screen`);
+    await page.evaluate(() => {
+      const canvas = document.createElement('canvas');
+      canvas.getContext('2d');
+      window.shared = canvas.captureStream(5);
+      navigator.mediaDevices.getDisplayMedia = async () => window.shared;
+      navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('refused', 'NotAllowedError'); };
+    });
+    await page.getByTestId('start').click();
+    await until('the reason', async () => /not allowed/.test(await page.getByTestId('error').innerText()));
+    assert.equal(await page.evaluate(() => window.shared.getTracks()[0].readyState), 'ended');
+    await page.close();
+  });
+
+  test('stop holds against a refusal that comes after it', async () => {
+    const page = await browser.context.newPage();
+    await page.route('**/whep/**', async (route) => {
+      await sleep(1000);
+      await route.continue();
+    });
+    const posted = page.waitForRequest('**/whep/**');
+    const refused = page.waitForResponse('**/whep/**');
+    await page.goto(`${server.origin}/play/live/nobody`);
+    await posted;
+    await page.getByTestId('stop').click();
+    assert.equal((await refused).status(), 409);
+    await sleep(500);
+    assert.equal(await state(page), 'stopped');
+    await page.close();
+  });
+
+  test('a page that waits says so once, not at every attempt', async () => {
+    const page = await browser.context.newPage();
+    await page.addInitScript(() => {
+      window.said = [];
+      addEventListener('DOMContentLoaded', () => {
+        const element = document.getElementById('state');
+        new MutationObserver(() => window.said.push(element.textContent)).observe(element, { childList: true, characterData: true, subtree: true });
+      });
+    });
+    let attempts = 0;
+    page.on('response', (response) => { attempts += response.status() === 409 ? 1 : 0; });
+    await page.goto(`${server.origin}/play/live/nobody`);
+    await until('three attempts', () => attempts >= 3);
+    assert.deepEqual(await page.evaluate(() => window.said), ['connecting', 'waiting for the publisher']);
+    await page.close();
+  });
+
   test('sound only is published and played', async () => {
     const publisher = await publish('live/sound', '&source=none');
     const viewer = await play('live/sound', '?video=0');

@@ -49,6 +49,7 @@ class Session {
   async connect() {
     await this.pc.setLocalDescription(await this.pc.createOffer());
     await gathered(this.pc);
+    if (this.pc.signalingState === 'closed') return;
     const response = await fetch(this.endpoint, {
       method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: this.pc.localDescription.sdp,
     });

@@ -10,9 +10,14 @@ export function streamPath() {
   return names.length === 1 ? `live/${names[0]}` : `${names[0]}/${names[1]}`;
 }
 
+/** Sets an element's text if it says something else: what is set again, a screen reader may read out again. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Shows where things stand. `mood`: good, busy, bad, or nothing. */
 export function showState(text, mood = '') {
-  byId('state').textContent = text;
+  say(byId('state'), text);
   byId('state').dataset.mood = mood;
 }
 
@@ -28,6 +33,9 @@ export function connectionFailure(session) {
   return `No connection to the server for media: it waits for UDP at ${where}. A firewall between here and there may block that port, ` +
     'or the server announces an address that cannot be reached from here (its --public-address).';
 }
+
+// Leaving the page ended its session; a page that the browser brings back as it was would show one that is not there.
+addEventListener('pageshow', ({ persisted }) => { if (persisted) location.reload(); });
 
 const LABELS = {
   bitrate: 'Bitrate', fps: 'Frame rate', resolution: 'Resolution', rtt: 'Round trip', loss: 'Loss', jitter: 'Jitter', frames: 'Frames',

@@ -1,6 +1,6 @@
 // The player's page: plays by WHEP, waits for a publisher that is not there yet, and goes on when one comes back.
 import { WhepSession, RefusedError } from './client.js';
-import { byId, query, streamPath, showState, showError, showFigures, connectionFailure, Figures } from './page.js';
+import { byId, say, query, streamPath, showState, showError, showFigures, connectionFailure, Figures } from './page.js';
 
 /** Seconds between attempts where the server does not say. */
 const RETRY_S = 2;
@@ -13,21 +13,28 @@ let session;
 let timer;
 let retry;
 
-async function start() {
+function start() {
   stop();
   showError();
   setRunning(true);
   showState('connecting', 'busy');
+  attempt();
+}
+
+/** One request to play. Repeated while nobody publishes, without a word that the page does not say already. */
+async function attempt() {
   const kinds = ['audio', 'video'].filter((kind) => query.get(kind) !== '0');
-  session = new WhepSession(`/whep/${path}`, kinds, query.get('codec') ?? undefined);
+  const mine = new WhepSession(`/whep/${path}`, kinds, query.get('codec') ?? undefined);
+  session = mine;
   window.oneport = session;
   video.srcObject = session.stream;
   session.pc.addEventListener('connectionstatechange', follow);
   try {
-    await session.connect();
-    await playAloud();
+    await mine.connect();
+    if (session === mine) await playAloud();
   } catch (error) {
-    refused(error);
+    // An answer to a request that Stop has called off is nobody's any more.
+    if (session === mine) refused(error);
   }
 }
 
@@ -49,7 +56,7 @@ function refused(error) {
     session?.end();
     showState('waiting for the publisher', 'busy');
     showHint('Nobody publishes here yet. This page starts by itself when somebody does.');
-    retry = setTimeout(start, (error.retryAfter ?? RETRY_S) * 1000);
+    retry = setTimeout(attempt, (error.retryAfter ?? RETRY_S) * 1000);
     return;
   }
   stop();
@@ -76,14 +83,16 @@ function follow() {
 /** Shows figures each second, and says so when nothing comes any more. */
 function watch(figures) {
   let silent = 0;
+  const mine = session;
   showState('connected', 'good');
   clearInterval(timer);
   timer = setInterval(async () => {
     const { shown, packets } = await figures.read();
+    if (session !== mine) return;
     showFigures(shown);
     silent = packets > 0 ? 0 : silent + 1;
     const away = silent >= SILENCE_S;
-    if (session?.pc.connectionState === 'connected') {
+    if (mine.pc.connectionState === 'connected') {
       showState(away ? 'waiting for the publisher' : 'playing', away ? 'busy' : 'good');
     }
     showHint(away ? 'The publisher has paused or left. This page goes on by itself.' : '');
@@ -104,7 +113,7 @@ function stop() {
 
 function showHint(text) {
   byId('hint').hidden = !text;
-  byId('hint').textContent = text;
+  say(byId('hint'), text);
 }
 
 function setRunning(running) {

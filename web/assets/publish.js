@@ -6,6 +6,8 @@ const path = streamPath();
 let session;
 let media;
 let timer;
+/** What start() works for. Stop takes it away, and whatever start() still waits for then must come to nothing. */
+let attempt;
 
 /** What getUserMedia's errors mean. */
 const CAPTURE_ERRORS = {
@@ -38,18 +40,33 @@ async function capture() {
     ? await navigator.mediaDevices.getDisplayMedia({ video: picture, audio: true })
     : new MediaStream();
   if (audio && stream.getAudioTracks().length === 0) {
-    const voice = await navigator.mediaDevices.getUserMedia({ audio });
-    stream.addTrack(voice.getAudioTracks()[0]);
+    try {
+      const voice = await navigator.mediaDevices.getUserMedia({ audio });
+      stream.addTrack(voice.getAudioTracks()[0]);
+    } catch (error) {
+      release(stream);
+      throw error;
+    }
   }
   return stream;
+}
+
+/** Gives devices and shared screens back to the browser, which then takes its sign of them away. */
+function release(stream) {
+  stream?.getTracks().forEach((track) => track.stop());
 }
 
 async function start() {
   showError();
   setRunning(true);
+  const mine = {};
+  attempt = mine;
   try {
     showState('asking for devices', 'busy');
-    media = await capture();
+    const captured = await capture();
+    if (attempt !== mine) return release(captured);
+    media = captured;
+    applySwitches();
     byId('video').srcObject = media;
     listDevices();
     showState('connecting', 'busy');
@@ -64,6 +81,7 @@ async function start() {
     session.pc.addEventListener('connectionstatechange', follow);
     await session.connect();
   } catch (error) {
+    if (attempt !== mine) return;
     stop();
     showState('stopped', 'bad');
     showError(inWords(error));
@@ -92,7 +110,8 @@ function stop() {
   clearInterval(timer);
   session?.end();
   session = undefined;
-  media?.getTracks().forEach((track) => track.stop());
+  attempt = undefined;
+  release(media);
   media = undefined;
   byId('video').srcObject = null;
   setRunning(false);
@@ -109,13 +128,20 @@ function setRunning(running) {
   }
 }
 
-/** A button that turns all tracks of a kind off and on. */
-function toggles(id, kind) {
-  byId(id).addEventListener('click', () => {
-    const off = byId(id).getAttribute('aria-pressed') !== 'true';
-    byId(id).setAttribute('aria-pressed', String(off));
+/** The buttons that turn all tracks of a kind off and on. */
+const SWITCHES = { mute: 'audio', pause: 'video' };
+
+/** Tracks follow the buttons, also those that come only after a button was pressed. */
+function applySwitches() {
+  for (const [id, kind] of Object.entries(SWITCHES)) {
+    const off = byId(id).getAttribute('aria-pressed') === 'true';
     media?.getTracks().filter((track) => track.kind === kind).forEach((track) => { track.enabled = !off; });
-  });
+  }
+}
+
+function toggle({ currentTarget: button }) {
+  button.setAttribute('aria-pressed', String(button.getAttribute('aria-pressed') !== 'true'));
+  applySwitches();
 }
 
 /** Devices have names only once the page may use them. */
@@ -133,17 +159,25 @@ byId('codec').append(...videoCodecs().map((name) => new Option(name, name)));
 const link = new URL(`/play/${path}`, location.href);
 byId('play-link').href = link;
 byId('play-link').textContent = link;
+/** Copies the link, or where that is refused leaves it selected. The clipboard is there only for secure pages. */
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(link.href);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(byId('play-link'));
+    return document.execCommand('copy');
+  }
+}
 byId('copy').addEventListener('click', async () => {
-  await navigator.clipboard?.writeText(link.href);
-  byId('copy').textContent = 'Copied';
+  byId('copy').textContent = (await copyLink()) ? 'Copied' : 'Press Ctrl+C';
 });
 byId('controls').addEventListener('submit', (event) => {
   event.preventDefault();
   start();
 });
 byId('stop').addEventListener('click', stop);
-toggles('mute', 'audio');
-toggles('pause', 'video');
+for (const id of Object.keys(SWITCHES)) byId(id).addEventListener('click', toggle);
 for (const id of ['source', 'codec', 'resolution', 'rate', 'bitrate']) {
   if (query.has(id)) byId(id).value = query.get(id);
 }
