@@ -1,9 +1,13 @@
 // A second host: a network namespace behind a veth pair. Some clients never offer 127.0.0.1, some send nothing to it.
 import { execFileSync } from 'node:child_process';
 
+// A subnet of this process's own: a pair that an interrupted run has left, or another run's, must not take its packets.
+const subnet = process.pid % 16384;
+const address = (host) => `10.203.${subnet >> 6}.${(subnet % 64) * 4 + host}`;
+
 /** Addresses of the pair: the server's side, in this namespace, and the other host's. */
-export const SERVER = '10.203.117.1';
-const CLIENT = '10.203.117.2';
+export const SERVER = address(1);
+const CLIENT = address(2);
 const root = process.getuid() === 0 ? [] : ['sudo', '-n'];
 
 function asRoot(...command) {

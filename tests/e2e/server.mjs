@@ -52,7 +52,14 @@ export async function startServer({ shards = 1, address = '127.0.0.1', mediaAddr
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => log.push(String(data)));
   const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));
   const origin = `http://${address}:${http}`;
-  await until(`the server answers (${binary})`, async () => (await fetch(`${origin}/readyz`)).ok);
+  try {
+    await until(`the server answers (${binary})`, async () => child.exitCode !== null || (await fetch(`${origin}/readyz`)).ok);
+    assert.equal(child.exitCode, null, `the server ended: ${log.join('')}`);
+  } catch (error) {
+    // A process that is left behind would keep the test runner waiting for ever.
+    child.kill('SIGKILL');
+    throw error;
+  }
   return {
     origin,
     media,
