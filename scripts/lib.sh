@@ -47,7 +47,7 @@ need_build_tools() {
 help_if_asked() {
     case "${1:-}" in
     -h | --help)
-        sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"
+        sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$root/scripts/$(basename "$0")"
         exit 0
         ;;
     esac
