@@ -1,7 +1,7 @@
 //! The whole surface that signaling sees of the engine: [`Command`] in, [`Reply`] out, and [`Event`]s when something
 //! happened by itself. Plain values only: no closures, no shared state, no SDP, no HTTP.
 
-use oneport_rtp::ids::{Mid, PayloadType, Ssrc};
+use oneport_rtp::ids::{Mid, PayloadType, Rid, Ssrc};
 use oneport_rtp::payload::{Format, MediaKind};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +27,23 @@ pub struct StreamId(pub u64);
 pub enum Command {
     /// Makes a session that waits for its client's first connectivity check. Answered by [`Reply::Opened`] or [`Reply::Refused`].
     Open(SessionSpec),
+    /// Makes a session whose client's half is not known yet (a WHEP counter-offer): it gets credentials, and waits for
+    /// [`Command::Complete`] as long as any other waits for its client. Answered as [`Command::Open`] is.
+    Reserve,
+    /// Tells what the client of a reserved session agreed to. Answered by [`Reply::Done`], or [`Reply::Refused`] with
+    /// [`Refusal::UnknownSession`] when it is not a reserved session, or is no more.
+    Complete {
+        /// The session.
+        session: SessionId,
+        /// What was agreed.
+        spec: SessionSpec,
+    },
+    /// Restarts ICE (RFC 8445 §9): new credentials, while those before stay good until a pair is nominated with the new ones. DTLS and
+    /// SRTP go on. Answered by [`Reply::Opened`] with the new credentials.
+    Restart {
+        /// The session.
+        session: SessionId,
+    },
     /// Ends a session: close_notify to the peer, and its checks are answered no more. Answered by [`Reply::Done`], or
     /// [`Reply::Refused`] with [`Refusal::UnknownSession`].
     Close {
@@ -44,7 +61,7 @@ pub enum Command {
 /// The answer to a [`Command`], at once.
 #[derive(Debug)]
 pub enum Reply {
-    /// The session waits for its client.
+    /// The session waits for its client, or for its client's checks with new credentials.
     Opened(LocalTransport),
     /// Nothing was changed.
     Refused(Refusal),
@@ -87,6 +104,39 @@ pub enum Event {
     Connected {
         /// The session.
         session: SessionId,
+        /// The SRTP profile that was agreed, by its name in RFC 5764 or RFC 7714.
+        profile: &'static str,
+    },
+    /// A publisher's media has begun, stopped for two seconds, or gone on.
+    Flow {
+        /// The session.
+        session: SessionId,
+        /// Whether RTP arrives.
+        flows: bool,
+    },
+    /// The layers of a publisher's track, when they have changed: one has begun or ended, or another is forwarded.
+    Layers {
+        /// The session.
+        session: SessionId,
+        /// Index of the track among [`SessionSpec::tracks`].
+        track: usize,
+        /// All of them, in the order of [`TrackSpec::layers`].
+        layers: Vec<LayerState>,
+    },
+    /// A step on the way to a connection, or a reason why there is none: for the account that a user is given. Bounded in number for
+    /// each session.
+    Trace {
+        /// The session.
+        session: SessionId,
+        /// What happened.
+        step: Step,
+    },
+    /// A connectivity check that names no session here. The client's half of its USERNAME may tell whose it was.
+    StrayCheck {
+        /// Where it came from.
+        remote: SocketAddr,
+        /// The client's ufrag, after the colon.
+        remote_ufrag: String,
     },
     /// The session is gone. Nothing more comes of it.
     Ended {
@@ -101,12 +151,83 @@ pub enum Event {
     Stopped,
 }
 
+/// Something that happened to a session, and is worth telling when somebody asks why it does not connect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The first connectivity check from this address, or the first that was refused for this reason.
+    Check {
+        /// Where it came from.
+        remote: SocketAddr,
+        /// Why it was refused; `None` when it was answered.
+        refused: Option<CheckRefusal>,
+    },
+    /// The nominated pair was exchanged for another after the session was connected.
+    PairChanged {
+        /// The client's address.
+        remote: SocketAddr,
+        /// Whether it came with the credentials of an ICE restart.
+        restarted: bool,
+    },
+    /// The first DTLS datagram of the client.
+    DtlsStarted,
+    /// The first RTP packet of a track.
+    FirstPacket {
+        /// Index of the track among [`SessionSpec::tracks`].
+        track: usize,
+        /// Its source.
+        ssrc: Ssrc,
+        /// Its payload type.
+        payload_type: PayloadType,
+    },
+    /// The first keyframe of a video track, received of a publisher or sent to a viewer.
+    FirstKeyframe {
+        /// Index of the track among [`SessionSpec::tracks`].
+        track: usize,
+    },
+    /// An RTP packet that belongs to no track.
+    UnknownSource {
+        /// Its source.
+        ssrc: Ssrc,
+        /// Its payload type.
+        payload_type: PayloadType,
+    },
+}
+
+/// Why a connectivity check was not accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CheckRefusal {
+    /// The MESSAGE-INTEGRITY was made with another password.
+    BadIntegrity,
+    /// There is none, or the USERNAME is incomplete.
+    Incomplete,
+    /// The client claims to be controlled, as only we are (RFC 8445 §7.3.1.1).
+    RoleConflict,
+    /// The credentials are those from before an ICE restart that is complete.
+    Stale,
+    /// An attribute that must be understood was not.
+    UnknownAttribute,
+}
+
+/// A layer of a simulcast track, as it arrives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LayerState {
+    /// Which.
+    pub layer: LayerSpec,
+    /// What arrived of it in the last second or so, in bit/s of RTP packets. 0 when it is not sent at present.
+    pub bitrate_bps: u64,
+    /// Whether it is the one that viewers get.
+    pub is_forwarded: bool,
+}
+
 /// Why a session ended.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum EndReason {
     /// DELETE, or another request for it.
     #[error("ended by request")]
     Deleted,
+    /// Another publisher took over the stream.
+    #[error("replaced by another publisher of the same stream")]
+    Replaced,
     /// The peer's DTLS close_notify.
     #[error("closed by the peer")]
     ClosedByPeer,
@@ -172,6 +293,8 @@ pub struct SessionSpec {
     pub stream: StreamId,
     /// Which way.
     pub role: Role,
+    /// The stream's present publisher, which ends with [`EndReason::Replaced`] if and only if this session is opened.
+    pub replaces: Option<SessionId>,
     /// Our part in DTLS.
     pub dtls_role: DtlsRole,
     /// The peer's certificate fingerprints; one that matches is enough (RFC 8122 §5). Never empty.
@@ -236,10 +359,21 @@ pub struct TrackSpec {
     pub extensions: Vec<NegotiatedExtension>,
     /// Publish: the sources that the offer names, possibly none. Play: the one source that we send.
     pub ssrcs: Vec<Ssrc>,
+    /// Publish: the simulcast layers in the order of the answer; empty for a track with one source.
+    pub layers: Vec<LayerSpec>,
     /// Publish: how a keyframe is asked for; play: ignored.
     pub keyframe_request: Option<KeyframeRequest>,
     /// Play: the CNAME of our source; publish: unused.
     pub cname: String,
+}
+
+/// What tells a simulcast layer from the others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LayerSpec {
+    /// Its RID (RFC 8852).
+    Rid(Rid),
+    /// Its SSRC, where the offer has `a=ssrc-group:SIM`.
+    Ssrc(Ssrc),
 }
 
 /// A payload type and what it stands for on this leg.

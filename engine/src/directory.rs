@@ -125,7 +125,7 @@ impl Directory {
         match notice {
             Notice::Claim(session) => self.claim(shard, session),
             Notice::Nominated(session, remote) => self.events.push_back(Event::Nominated { session, shard, remote }),
-            Notice::Connected(session) => self.events.push_back(Event::Connected { session }),
+            Notice::Connected(session) => self.events.push_back(Event::Connected { session, profile: "" }),
             Notice::Ended(session, reason, totals) => self.remove(session, reason, totals),
             Notice::Stopped => {
                 self.stopped += 1;
@@ -263,7 +263,14 @@ mod tests {
     }
 
     fn spec(role: Role) -> SessionSpec {
-        SessionSpec { stream: STREAM, role, dtls_role: DtlsRole::Server, fingerprints: vec![], tracks: vec![] }
+        SessionSpec {
+            stream: STREAM,
+            role,
+            replaces: None,
+            dtls_role: DtlsRole::Server,
+            fingerprints: vec![],
+            tracks: vec![],
+        }
     }
 
     fn orders(directory: &mut Directory) -> Vec<String> {

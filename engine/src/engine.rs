@@ -147,6 +147,9 @@ impl Engine {
                 Ok(session) => Reply::Opened(self.local_transport(now, session)),
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Command::Reserve | Command::Complete { .. } | Command::Restart { .. } => {
+                Reply::Refused(crate::control::Refusal::UnknownSession)
+            }
             Command::Close { session, reason } => match state.directory.close(session, reason) {
                 Ok(()) => Reply::Done,
                 Err(refusal) => Reply::Refused(refusal),

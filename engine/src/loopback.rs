@@ -80,6 +80,7 @@ impl Test {
         let spec = SessionSpec {
             stream: StreamId(1),
             role,
+            replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: self.fingerprints.clone(),
             tracks: tracks(role),

@@ -16,6 +16,7 @@ pub(crate) fn tracks(role: Role) -> Vec<TrackSpec> {
         }],
         extensions: vec![],
         ssrcs: vec![Ssrc(base + ssrc)],
+        layers: vec![],
         keyframe_request: (kind == MediaKind::Video).then_some(KeyframeRequest::Pli),
         cname: "viewer".to_owned(),
     };

@@ -107,6 +107,7 @@ impl Agreement {
         SessionSpec {
             stream,
             role: self.role,
+            replaces: None,
             dtls_role: match self.negotiated.setup {
                 Setup::Active => DtlsRole::Client,
                 Setup::Passive => DtlsRole::Server,
@@ -164,6 +165,7 @@ impl Agreement {
                 Role::Publish => media.ssrcs.clone(),
                 Role::Play => vec![egress.ssrc(index)],
             },
+            layers: Vec::new(),
             keyframe_request: if kind == MediaKind::Video { keyframe_request(media) } else { None },
             cname: egress.cname.clone(),
         })

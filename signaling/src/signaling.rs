@@ -103,13 +103,17 @@ impl Signaling {
             Event::Nominated { session, shard, remote } => {
                 self.with_session(session, |known| journal::nominated(session, known, shard, remote));
             }
-            Event::Connected { session } => self.with_session(session, |known| journal::connected(session, known)),
+            Event::Connected { session, .. } => self.with_session(session, |known| journal::connected(session, known)),
             Event::Ended { session, reason, totals } => {
                 if let Some(known) = self.registry.borrow_mut().ended(session) {
                     journal::ended(session, &known, &reason, &totals);
                 }
             }
-            Event::Stopped => {}
+            Event::Flow { .. }
+            | Event::Layers { .. }
+            | Event::Trace { .. }
+            | Event::StrayCheck { .. }
+            | Event::Stopped => {}
         }
     }
 

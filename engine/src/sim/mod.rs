@@ -127,6 +127,7 @@ impl World {
         SessionSpec {
             stream: StreamId(1),
             role,
+            replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: self.fingerprints.clone(),
             tracks: tracks(role),

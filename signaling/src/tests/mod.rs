@@ -42,6 +42,9 @@ impl EnginePort for FakeEngine {
                 self.opened.borrow_mut().push(spec);
                 Reply::Opened(local_transport(self.opened.borrow().len() as u64))
             }
+            (Command::Reserve | Command::Complete { .. } | Command::Restart { .. }, _) => {
+                Reply::Refused(Refusal::UnknownSession)
+            }
             (Command::Close { session, reason }, None) => {
                 self.closed.borrow_mut().push((session, reason));
                 Reply::Done
