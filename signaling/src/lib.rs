@@ -13,12 +13,17 @@
 
 mod announce;
 mod cors;
+mod counter_offer;
+mod events;
 mod health;
 pub mod http;
 mod journal;
+mod layer;
 pub mod name;
 mod negotiate;
 mod pages;
+mod patch;
+mod precondition;
 pub mod problem;
 pub mod public_id;
 pub mod registry;
@@ -32,3 +37,5 @@ mod whep;
 mod whip;
 
 pub use signaling::{EnginePort, Signaling, SignalingConfig};
+pub use whep::NoPublisher;
+pub use whip::Takeover;

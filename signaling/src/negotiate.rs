@@ -3,9 +3,10 @@
 
 use crate::name::StreamName;
 use crate::problem::Problem;
+use crate::registry::SessionSection;
 use oneport_engine::control::{
     Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LocalTransport, NegotiatedExtension, NegotiatedFormat,
-    Role, SessionSpec, StreamId, TrackSpec,
+    Role, SessionId, SessionSpec, StreamId, TrackSpec,
 };
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::payload::{Codec, Format, MediaKind};
@@ -31,13 +32,20 @@ impl From<Rejection> for Problem {
     }
 }
 
-/// What the engine honours at this time, with the codecs that the configuration allows.
-fn capabilities(codecs: &[Codec]) -> Capabilities {
+/// What is open to negotiation: the configuration's, with what the stream and the request change of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// The codecs, the preferred ones of each kind first.
+    pub(crate) codecs: Vec<Codec>,
+}
+
+/// What the engine honours at this time, within the terms.
+fn capabilities(terms: &Terms) -> Capabilities {
     // Layers are not switched yet: RIDs would be answered and not honoured.
     let layers = [Extension::Rid, Extension::RepairedRid];
     let extensions = Extension::ALL.iter().filter(|extension| !layers.contains(extension));
     Capabilities {
-        codecs: codecs.to_vec(),
+        codecs: terms.codecs.clone(),
         extensions: extensions.map(|extension| extension.uri()).collect(),
         video_feedback: KEYFRAME_FEEDBACK.iter().map(|(name, _)| *name).collect(),
     }
@@ -78,14 +86,14 @@ impl Egress {
 
 impl Agreement {
     /// Answers a publisher's offer.
-    pub(crate) fn to_publish(offer: &Offer, codecs: &[Codec]) -> Result<Agreement, Problem> {
-        let negotiated = negotiate_publish(offer, &capabilities(codecs))?;
+    pub(crate) fn to_publish(offer: &Offer, terms: &Terms) -> Result<Agreement, Problem> {
+        let negotiated = negotiate_publish(offer, &capabilities(terms))?;
         Ok(Agreement { role: Role::Publish, negotiated })
     }
 
     /// Answers a viewer's offer for a stream with these formats.
-    pub(crate) fn to_play(offer: &Offer, codecs: &[Codec], published: &[Format]) -> Result<Agreement, Problem> {
-        let negotiated = negotiate_play(offer, &capabilities(codecs), published)?;
+    pub(crate) fn to_play(offer: &Offer, terms: &Terms, published: &[Format]) -> Result<Agreement, Problem> {
+        let negotiated = negotiate_play(offer, &capabilities(terms), published)?;
         Ok(Agreement { role: Role::Play, negotiated })
     }
 
@@ -94,20 +102,33 @@ impl Agreement {
         self.role
     }
 
-    /// The formats that a publisher sends.
+    /// The client's ICE user fragment and password.
+    pub(crate) fn client_credentials(&self) -> (String, String) {
+        (self.negotiated.ice_ufrag.clone(), self.negotiated.ice_pwd.clone())
+    }
+
+    /// The accepted m-sections.
+    pub(crate) fn sections(&self) -> Vec<SessionSection> {
+        let section = |(index, media): (usize, &NegotiatedMedia)| {
+            media.kind.media().map(|kind| SessionSection { index, mid: media.mid, kind })
+        };
+        self.accepted().filter_map(section).collect()
+    }
+
+    /// The formats that a publisher may send, or that a viewer takes.
     pub(crate) fn formats(&self) -> Vec<Format> {
         self.accepted().flat_map(|(_, media)| media.formats.iter().map(|format| format.format)).collect()
     }
 
     /// What the engine has to know.
-    pub(crate) fn spec(&self, stream: StreamId, egress: &Egress) -> SessionSpec {
+    pub(crate) fn spec(&self, stream: StreamId, egress: &Egress, replaces: Option<SessionId>) -> SessionSpec {
         let fingerprints = self.negotiated.fingerprints.iter().filter_map(|offered| {
             Some(Fingerprint { digest: Digest::from_name(&offered.algorithm)?, bytes: offered.bytes.clone() })
         });
         SessionSpec {
             stream,
             role: self.role,
-            replaces: None,
+            replaces,
             dtls_role: match self.negotiated.setup {
                 Setup::Active => DtlsRole::Client,
                 Setup::Passive => DtlsRole::Server,

@@ -58,11 +58,47 @@ pub enum Problem {
     /// The server is stopping.
     #[error("The server is stopping.")]
     Stopping,
+    /// The body of a PATCH is neither a fragment nor, where one is awaited, an answer.
+    #[error(
+        "The body must be an SDP fragment with Content-Type: application/trickle-ice-sdpfrag, or the answer to a counter-offer with application/sdp."
+    )]
+    NotAFragment,
+    /// The body is not declared as JSON.
+    #[error("The body must be JSON with Content-Type: application/json.")]
+    NotJson,
+    /// The fragment cannot be read.
+    #[error("The body is not a valid SDP fragment: {0}.")]
+    FragmentSyntax(String),
+    /// A PATCH without If-Match.
+    #[error("A PATCH needs If-Match with the ETag of the session, or with * for an ICE restart.")]
+    PreconditionRequired,
+    /// A PATCH for another ICE session.
+    #[error("If-Match does not name the present ICE session: it was restarted since, or never was this one.")]
+    PreconditionFailed,
+    /// An answer to no counter-offer.
+    #[error("This session awaits no SDP answer: it was made from an offer of the client's, or its counter-offer was answered.")]
+    NoCounterOffer,
+    /// A parameter in the query, or a member in a JSON body.
+    #[error("{0}")]
+    BadParameter(String),
+    /// As many event streams as a session may have.
+    #[error("The session has as many event streams as it may have. DELETE one of them first.")]
+    TooManyEventStreams,
+    /// No such event stream.
+    #[error("There is no such event stream; its session may have ended.")]
+    UnknownEventStream,
+    /// A layer was asked for.
+    #[error(
+        "Layers cannot be selected on this server yet: every viewer gets the best layer that the publisher sends. A body with mediaId alone, for automatic selection, is accepted."
+    )]
+    LayersFixed,
     /// Our own fault.
     #[error("The server could not do this, and the fault is its own: {0}.")]
     Internal(&'static str),
 }
 
+/// What a session URL takes with PATCH (RFC 5789 §3.1).
+pub(crate) const ACCEPT_PATCH: &str = "application/trickle-ice-sdpfrag";
 /// Seconds after which a viewer may ask again whether its publisher is there.
 const RETRY_PUBLISHER: &str = "2";
 /// Seconds after which a server that is full or stopping may be asked again.
@@ -92,12 +128,14 @@ impl Problem {
     pub fn status(&self) -> u16 {
         match self {
             Problem::Http(error) => error.status(),
-            Problem::BadName(_) | Problem::SdpSyntax(_) => 400,
-            Problem::NotFound | Problem::UnknownSession => 404,
+            Problem::BadName(_) | Problem::SdpSyntax(_) | Problem::FragmentSyntax(_) | Problem::BadParameter(_) => 400,
+            Problem::NotFound | Problem::UnknownSession | Problem::UnknownEventStream => 404,
             Problem::MethodNotAllowed { .. } => 405,
-            Problem::AlreadyPublished(_) | Problem::NoPublisher(_) => 409,
-            Problem::NotSdp => 415,
-            Problem::Unacceptable(_) => 422,
+            Problem::AlreadyPublished(_) | Problem::NoPublisher(_) | Problem::TooManyEventStreams => 409,
+            Problem::PreconditionFailed => 412,
+            Problem::NotSdp | Problem::NotAFragment | Problem::NotJson => 415,
+            Problem::Unacceptable(_) | Problem::NoCounterOffer | Problem::LayersFixed => 422,
+            Problem::PreconditionRequired => 428,
             Problem::Internal(_) => 500,
             Problem::UnknownMethod => 501,
             Problem::TooManyConnections | Problem::TooManySessions | Problem::Stopping => 503,
@@ -112,6 +150,12 @@ impl Problem {
             Problem::Unacceptable(_) => ("urn:oneport:problem:offer-not-acceptable", "Offer not acceptable"),
             Problem::AlreadyPublished(_) => ("urn:oneport:problem:already-published", "Already published"),
             Problem::NoPublisher(_) => ("urn:oneport:problem:no-publisher", "No publisher yet"),
+            Problem::FragmentSyntax(_) => ("urn:oneport:problem:sdp-fragment-syntax", "Malformed SDP fragment"),
+            Problem::NoCounterOffer => ("urn:oneport:problem:no-counter-offer", "No counter-offer to answer"),
+            Problem::BadParameter(_) => ("urn:oneport:problem:bad-parameter", "Bad parameter"),
+            Problem::TooManyEventStreams => ("urn:oneport:problem:too-many-event-streams", "Too many event streams"),
+            Problem::UnknownEventStream => ("urn:oneport:problem:unknown-event-stream", "Unknown event stream"),
+            Problem::LayersFixed => ("urn:oneport:problem:layers-fixed", "Layers cannot be selected"),
             Problem::UnknownSession => ("urn:oneport:problem:unknown-session", "Unknown session"),
             Problem::TooManySessions => ("urn:oneport:problem:too-many-sessions", "Too many sessions"),
             Problem::TooManyConnections => ("urn:oneport:problem:too-many-connections", "Too many connections"),
@@ -137,6 +181,9 @@ impl Problem {
         match self {
             Problem::MethodNotAllowed { allow } => response.with("Allow", allow),
             Problem::NotSdp => response.with("Accept-Post", "application/sdp"),
+            Problem::NotJson => response.with("Accept-Post", "application/json"),
+            Problem::NotAFragment => response.with("Accept-Patch", ACCEPT_PATCH),
+            Problem::AlreadyPublished(_) => response.with("Retry-After", RETRY_PUBLISHER),
             Problem::NoPublisher(_) => response.with("Retry-After", RETRY_PUBLISHER),
             Problem::TooManyConnections | Problem::TooManySessions | Problem::Stopping => {
                 response.with("Retry-After", RETRY_SERVER)

@@ -15,12 +15,38 @@ pub(crate) enum Route {
     Endpoint(Role, StreamName),
     /// A session URL, with what stands for the session's secret.
     Session(String),
+    /// What belongs to a session.
+    Part(String, Part),
     /// `/healthz`.
     Health,
     /// `/readyz`.
     Ready,
     /// A file within `web`.
     File(String),
+}
+
+/// What there is below a session URL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    /// `why`: how far it came, and why not further.
+    Why,
+    /// `events`: where a client asks for an event stream (WHEP's server-sent events).
+    Events,
+    /// `events/{id}`: an event stream.
+    EventStream(String),
+    /// `layer`: where a client asks for a layer (WHEP's layer selection).
+    Layer,
+}
+
+impl Part {
+    fn allow(&self) -> &'static str {
+        match self {
+            Part::Why => "GET, HEAD, OPTIONS",
+            Part::Events => "POST, OPTIONS",
+            Part::Layer => "POST, DELETE, OPTIONS",
+            Part::EventStream(_) => "GET, HEAD, DELETE, OPTIONS",
+        }
+    }
 }
 
 impl Route {
@@ -35,6 +61,7 @@ impl Route {
             ["whip", name @ ..] => endpoint(Role::Publish, name),
             ["whep", name @ ..] => endpoint(Role::Play, name),
             ["session", id] => Ok(Route::Session((*id).to_owned())),
+            ["session", id, part @ ..] => Ok(Route::Part((*id).to_owned(), session_part(part)?)),
             ["healthz"] => Ok(Route::Health),
             ["readyz"] => Ok(Route::Ready),
             ["publish"] => file("publish.html"),
@@ -50,20 +77,15 @@ impl Route {
         match self {
             Route::Server => "OPTIONS",
             Route::Endpoint(..) => "GET, HEAD, POST, OPTIONS",
-            Route::Session(_) => "GET, HEAD, DELETE, OPTIONS",
+            Route::Session(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
+            Route::Part(_, part) => part.allow(),
             Route::Health | Route::Ready | Route::File(_) => "GET, HEAD, OPTIONS",
         }
     }
 
     /// Refuses a method that it does not have.
     pub(crate) fn check(&self, method: Method) -> Result<(), Problem> {
-        let has = match method {
-            Method::Options => true,
-            Method::Get | Method::Head => *self != Route::Server,
-            Method::Post => matches!(self, Route::Endpoint(..)),
-            Method::Delete => matches!(self, Route::Session(_)),
-            _ => false,
-        };
+        let has = self.allow().split(", ").any(|allowed| Method::from_token(allowed) == method);
         if has { Ok(()) } else { Err(Problem::MethodNotAllowed { allow: self.allow() }) }
     }
 }
@@ -71,6 +93,16 @@ impl Route {
 fn endpoint(role: Role, segments: &[&str]) -> Result<Route, Problem> {
     let name = StreamName::from_segments(segments).ok_or(Problem::NotFound)??;
     Ok(Route::Endpoint(role, name))
+}
+
+fn session_part(segments: &[&str]) -> Result<Part, Problem> {
+    match segments {
+        ["why"] => Ok(Part::Why),
+        ["events"] => Ok(Part::Events),
+        ["events", id] => Ok(Part::EventStream((*id).to_owned())),
+        ["layer"] => Ok(Part::Layer),
+        _ => Err(Problem::NotFound),
+    }
 }
 
 /// A page is the same for all streams, but a path that names none is told so here and not by a page that cannot work.
@@ -97,7 +129,7 @@ mod tests {
         let name = |app, stream| StreamName::new(app, stream).unwrap();
         assert_eq!(Route::find("/whip/a/b"), Ok(Route::Endpoint(Role::Publish, name("a", "b"))));
         assert_eq!(Route::find("/whep/b"), Ok(Route::Endpoint(Role::Play, name("live", "b"))));
-        for path in ["/whip", "/whep", "/whip/a/b/c", "/Whip/a", "/session", "/session/a/b", "/nothing", "/readyz/"] {
+        for path in ["/whip", "/whep", "/whip/a/b/c", "/Whip/a", "/session", "/session/a/b", "/session/a/events/b/c", "/nothing", "/readyz/"] {
             assert_eq!(Route::find(path), Err(Problem::NotFound), "{path}");
         }
         for path in ["/whip/", "/whip//b", "/whip/a/", "/whip/..", "/play/%2e%2e/x", "/publish/a%2Fb", "/%zz"] {
@@ -106,16 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn allow_lists_exactly_the_methods_that_are_allowed() {
-        let name = StreamName::new("a", "b").unwrap();
-        let routes =
-            [Route::Server, Route::Endpoint(Role::Play, name), Route::Session("x".into()), Route::Ready, Route::Health];
-        let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
-        for route in routes {
-            for token in methods {
-                let listed = route.allow().split(", ").any(|allowed| allowed == token);
-                assert_eq!(route.check(Method::from_token(token)).is_ok(), listed, "{route:?} {token}");
-            }
-        }
+    fn what_belongs_to_a_session_is_below_its_url() {
+        let part = |part| Ok(Route::Part("x".to_owned(), part));
+        assert_eq!(Route::find("/session/x"), Ok(Route::Session("x".to_owned())));
+        assert_eq!(Route::find("/session/x/why"), part(Part::Why));
+        assert_eq!(Route::find("/session/x/events"), part(Part::Events));
+        assert_eq!(Route::find("/session/x/events/y"), part(Part::EventStream("y".to_owned())));
+        assert_eq!(Route::find("/session/x/layer"), part(Part::Layer));
     }
 }

@@ -7,39 +7,78 @@ use crate::name::StreamName;
 use crate::negotiate::{Agreement, Egress};
 use crate::problem::Problem;
 use crate::public_id::PublicId;
-use crate::registry::Session;
+use crate::registry::{IceSession, Session};
 use crate::signaling::Signaling;
-use oneport_engine::control::{Command, EndReason, LocalTransport, Refusal, Reply, SessionId};
+use oneport_engine::control::{Command, EndReason, LocalTransport, Refusal, Reply, Role, SessionId};
 use oneport_sdp::Offer;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// What the answers about a viewer's session say beyond its description: where events come from, and where layers are chosen.
+const EVENTS_EXTENSION: &str = "urn:ietf:params:whep:ext:core:server-sent-events";
+const LAYER_EXTENSION: &str = "urn:ietf:params:whep:ext:core:layer";
 
 /// The offer in a request's body.
 pub(crate) fn offer(request: &Request) -> Result<Offer, Problem> {
     if !request.has_content_type("application/sdp") {
         return Err(Problem::NotSdp);
     }
+    description(request)
+}
+
+/// The description in a request's body, whatever its type.
+pub(crate) fn description(request: &Request) -> Result<Offer, Problem> {
     let text = str::from_utf8(&request.body).map_err(|_| Problem::SdpSyntax("it is not UTF-8".to_owned()))?;
     Offer::parse(text).map_err(Problem::from)
 }
 
-/// Opens a session as agreed, and answers with 201.
+/// Opens a session as agreed, in the place of the stream's publisher if `replaces` names it, and answers with 201.
 pub(crate) fn open(
     signaling: &Signaling,
     request: &Request,
     name: StreamName,
-    agreement: Agreement,
+    agreement: &Agreement,
+    replaces: Option<SessionId>,
 ) -> Result<Response, Problem> {
-    let no_randomness = |_| Problem::Internal("the kernel gives no random numbers");
     let public_id = PublicId::random().map_err(no_randomness)?;
     let egress = Egress::random(&name).map_err(no_randomness)?;
-    let local = open_in_engine(signaling, &name, &agreement, &egress)?;
-    let peer = request.peer.map(|peer| peer.ip());
-    let addresses = announced(&signaling.config.public_addresses, &local.addresses, peer);
-    let answer = agreement.answer(&local, &addresses, &egress);
-    let session = Session { public_id, name, role: agreement.role() };
+    let local = open_in_engine(signaling, &name, agreement, &egress, replaces)?;
+    let answer = agreement.answer(&local, &told(signaling, request, &local), &egress);
+    let session = agreement.session(public_id, name, &local.ufrag);
     journal::begun(local.session, &session, request.peer);
-    signaling.registry.borrow_mut().enter(local.session, session, agreement.formats());
+    let mut registry = signaling.registry.borrow_mut();
+    if let Some(replaced) = replaces {
+        registry.close(replaced);
+    }
+    registry.enter(Instant::now(), local.session, session);
     let response = Response::new(201).with_body("application/sdp", answer.into_bytes());
-    Ok(response.with("Location", format!("/session/{public_id}")).with("Cache-Control", "no-store"))
+    Ok(describe(response, public_id, &local.ufrag, agreement.role()))
+}
+
+pub(crate) fn no_randomness(_: getrandom::Error) -> Problem {
+    Problem::Internal("the kernel gives no random numbers")
+}
+
+/// The addresses that this client is told.
+pub(crate) fn told(signaling: &Signaling, request: &Request, local: &LocalTransport) -> Vec<IpAddr> {
+    let peer = request.peer.map(|peer| peer.ip());
+    announced(&signaling.config.public_addresses, &local.addresses, peer)
+}
+
+/// The fields that lead from an answer or a counter-offer to the session.
+pub(crate) fn describe(response: Response, id: PublicId, entity_tag: &str, role: Role) -> Response {
+    let response = response
+        .with("Location", format!("/session/{id}"))
+        .with("ETag", format!("\"{entity_tag}\""))
+        .with("Accept-Patch", crate::problem::ACCEPT_PATCH)
+        .with("Cache-Control", "no-store");
+    if role == Role::Publish {
+        return response;
+    }
+    let events = crate::events::NAMES.join(",");
+    response
+        .with("Link", format!("</session/{id}/events>; rel=\"{EVENTS_EXTENSION}\"; events=\"{events}\""))
+        .with("Link", format!("</session/{id}/layer>; rel=\"{LAYER_EXTENSION}\""))
 }
 
 fn open_in_engine(
@@ -47,9 +86,10 @@ fn open_in_engine(
     name: &StreamName,
     agreement: &Agreement,
     egress: &Egress,
+    replaces: Option<SessionId>,
 ) -> Result<LocalTransport, Problem> {
     let stream = signaling.registry.borrow_mut().stream(name);
-    let reply = signaling.engine.submit(Command::Open(agreement.spec(stream, egress)));
+    let reply = signaling.engine.submit(Command::Open(agreement.spec(stream, egress, replaces)));
     if let Reply::Opened(local) = reply {
         return Ok(local);
     }
@@ -66,20 +106,36 @@ pub(crate) fn find(signaling: &Signaling, id: &str) -> Result<SessionId, Problem
     signaling.registry.borrow().find(&public_id).ok_or(Problem::UnknownSession)
 }
 
+/// What is known of the session of a URL.
+pub(crate) fn known(signaling: &Signaling, id: &str) -> Result<(SessionId, Session), Problem> {
+    let id = find(signaling, id)?;
+    let session = signaling.registry.borrow().session(id).cloned().ok_or(Problem::UnknownSession)?;
+    Ok((id, session))
+}
+
 /// `DELETE /session/{id}` (RFC 9725 §4.2). The stream is free for the next publisher at once.
 pub(crate) fn delete(signaling: &Signaling, id: &str) -> Result<Response, Problem> {
     let session = find(signaling, id)?;
     let reply = signaling.engine.submit(Command::Close { session, reason: EndReason::Deleted });
     match reply {
         Reply::Done => {
-            signaling.registry.borrow_mut().close(session);
+            signaling.close(session);
             Ok(Response::new(200))
         }
         // It has ended by itself, and the event that says so is on its way.
         Reply::Refused(Refusal::UnknownSession) => {
-            signaling.registry.borrow_mut().close(session);
+            signaling.close(session);
             Err(Problem::UnknownSession)
         }
         _ => Err(Problem::Internal("the engine did not end the session")),
+    }
+}
+
+impl Agreement {
+    /// What the registry knows of the session.
+    pub(crate) fn session(&self, public_id: PublicId, name: StreamName, entity_tag: &str) -> Session {
+        let (client_ufrag, client_pwd) = self.client_credentials();
+        let ice = IceSession { entity_tag: entity_tag.to_owned(), client_ufrag, client_pwd };
+        Session { public_id, name, role: self.role(), ice, formats: self.formats(), sections: self.sections() }
     }
 }

@@ -1,14 +1,20 @@
 //! The whole of signaling: requests from the HTTP server on one side, the engine on the other, the registry between them.
 
 use crate::cors;
+use crate::events::{self, EventStreams};
 use crate::health;
 use crate::http::{HttpConfig, Listener, Method, Request, Response};
 use crate::pages;
 use crate::problem::Problem;
 use crate::registry::{Registry, Session};
-use crate::route::Route;
+use crate::counter_offer::CounterOffers;
+use crate::name::StreamName;
+use crate::negotiate::Terms;
+use crate::route::{Part, Route};
 use crate::server::{Handler, Server};
-use crate::{journal, session, whep, whip};
+use crate::whep::NoPublisher;
+use crate::whip::Takeover;
+use crate::{journal, layer, patch, session, whep, whip};
 use oneport_engine::control::{Command, Event, Reply, Role, SessionId};
 use oneport_rtp::payload::Codec;
 use std::cell::RefCell;
@@ -24,11 +30,21 @@ pub struct SignalingConfig {
     pub public_addresses: Vec<IpAddr>,
     /// The codecs that may be published and played. All by default.
     pub codecs: Vec<Codec>,
+    /// What becomes of a viewer that comes before the publisher.
+    pub no_publisher: NoPublisher,
+    /// What becomes of a publisher whose stream another one offers to publish.
+    pub takeover: Takeover,
 }
 
 impl Default for SignalingConfig {
     fn default() -> SignalingConfig {
-        SignalingConfig { http: HttpConfig::default(), public_addresses: Vec::new(), codecs: Codec::ALL.to_vec() }
+        SignalingConfig {
+            http: HttpConfig::default(),
+            public_addresses: Vec::new(),
+            codecs: Codec::ALL.to_vec(),
+            no_publisher: NoPublisher::default(),
+            takeover: Takeover::default(),
+        }
     }
 }
 
@@ -42,13 +58,21 @@ pub trait EnginePort {
 pub struct Signaling {
     pub(crate) config: SignalingConfig,
     pub(crate) engine: Rc<dyn EnginePort>,
-    pub(crate) registry: RefCell<Registry>,
+    pub(crate) registry: Rc<RefCell<Registry>>,
+    pub(crate) event_streams: Rc<RefCell<EventStreams>>,
+    pub(crate) counter_offers: RefCell<CounterOffers>,
 }
 
 impl Signaling {
     /// Signaling in front of an engine.
     pub fn new(config: SignalingConfig, engine: Rc<dyn EnginePort>) -> Rc<Signaling> {
-        Rc::new(Signaling { config, engine, registry: RefCell::default() })
+        Rc::new(Signaling {
+            config,
+            engine,
+            registry: Rc::default(),
+            event_streams: Rc::default(),
+            counter_offers: RefCell::default(),
+        })
     }
 
     /// The HTTP server on a bound port. Its `run` serves until its `shutdown` is begun.
@@ -63,11 +87,11 @@ impl Signaling {
 
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
-        let response = self.respond(&request).unwrap_or_else(Problem::into_response);
+        let response = self.respond(&request).await.unwrap_or_else(Problem::into_response);
         if cors::is_open(&request.path) { cors::expose(response) } else { response }
     }
 
-    fn respond(&self, request: &Request) -> Result<Response, Problem> {
+    async fn respond(&self, request: &Request) -> Result<Response, Problem> {
         if matches!(request.method, Method::Unknown | Method::Trace | Method::Connect) {
             return Err(Problem::UnknownMethod);
         }
@@ -78,15 +102,33 @@ impl Signaling {
         }
         match route {
             Route::Endpoint(Role::Publish, name) if request.method == Method::Post => whip::post(self, request, name),
-            Route::Endpoint(Role::Play, name) if request.method == Method::Post => whep::post(self, request, name),
-            // 2xx without content (RFC 9725 §4.1).
-            Route::Endpoint(..) => Ok(Response::new(204)),
-            Route::Session(id) if request.method == Method::Delete => session::delete(self, &id),
-            Route::Session(id) => session::find(self, &id).map(|_| Response::new(204)),
+            Route::Endpoint(Role::Play, name) if request.method == Method::Post => {
+                whep::post(self, request, name).await
+            }
+            // 2xx without content (RFC 9725 §4.1). The type lets a player tell a WHEP URL from others (WHEP §4.2).
+            Route::Endpoint(Role::Play, _) => Ok(Response::new(200).with_body("application/sdp", Vec::new())),
+            Route::Endpoint(Role::Publish, _) => Ok(Response::new(204)),
+            Route::Session(id) => match request.method {
+                Method::Delete => session::delete(self, &id),
+                Method::Patch => patch::patch(self, request, &id),
+                _ => session::find(self, &id).map(|_| Response::new(204)),
+            },
+            Route::Part(id, part) => self.respond_for_part(request, &id, &part),
             Route::Health => Ok(health::healthy()),
             Route::Ready => self.readiness(),
             Route::File(file) => pages::get(request, &file),
             Route::Server => Err(Problem::NotFound),
+        }
+    }
+
+    fn respond_for_part(&self, request: &Request, id: &str, part: &Part) -> Result<Response, Problem> {
+        match part {
+            Part::Why => Err(Problem::NotFound),
+            Part::Layer if request.method == Method::Delete => layer::unselect(self, id),
+            Part::Layer => layer::select(self, request, id),
+            Part::Events => events::create(self, request, id),
+            Part::EventStream(stream) if request.method == Method::Delete => events::delete(self, id, stream),
+            Part::EventStream(stream) => events::follow(self, id, stream),
         }
     }
 
@@ -105,16 +147,40 @@ impl Signaling {
             }
             Event::Connected { session, .. } => self.with_session(session, |known| journal::connected(session, known)),
             Event::Ended { session, reason, totals } => {
+                self.close(session);
                 if let Some(known) = self.registry.borrow_mut().ended(session) {
                     journal::ended(session, &known, &reason, &totals);
                 }
             }
-            Event::Flow { .. }
-            | Event::Layers { .. }
-            | Event::Trace { .. }
-            | Event::StrayCheck { .. }
-            | Event::Stopped => {}
+            Event::Flow { session, flows } => self.registry.borrow_mut().set_flow(session, flows),
+            Event::Layers { session, track, layers } => {
+                self.registry.borrow_mut().set_layers(session, track, layers);
+            }
+            Event::Trace { .. } | Event::StrayCheck { .. } | Event::Stopped => {}
         }
+    }
+
+    /// Tells the viewers that listen that the server stops.
+    pub fn begin_stop(&self) {
+        self.event_streams.borrow().stop();
+        self.registry.borrow().wake_all();
+    }
+
+    /// Takes a session's URL away, and what hangs on it.
+    pub(crate) fn close(&self, session: SessionId) {
+        self.event_streams.borrow_mut().forget(session);
+        self.counter_offers.borrow_mut().forget(session);
+        let mut registry = self.registry.borrow_mut();
+        let name = registry.session(session).map(|session| session.name.clone());
+        registry.close(session);
+        if let Some(name) = name {
+            registry.wake(&name);
+        }
+    }
+
+    /// What is open to negotiation for a request about a stream.
+    pub(crate) fn terms(&self, _request: &Request, _name: &StreamName) -> Result<Terms, Problem> {
+        Ok(Terms { codecs: self.config.codecs.clone() })
     }
 
     fn with_session(&self, id: SessionId, note: impl FnOnce(&Session)) {
@@ -129,6 +195,8 @@ fn options(route: &Route, request: &Request) -> Response {
     let response = Response::new(200).with("Allow", route.allow());
     let response = match route {
         Route::Endpoint(..) => response.with("Accept-Post", "application/sdp"),
+        Route::Session(_) => response.with("Accept-Patch", crate::problem::ACCEPT_PATCH),
+        Route::Part(_, Part::Events | Part::Layer) => response.with("Accept-Post", "application/json"),
         _ => response,
     };
     if cors::is_open(&request.path) { cors::preflight(response, request, route.allow()) } else { response }

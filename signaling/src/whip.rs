@@ -1,7 +1,4 @@
 //! `POST /whip/{app}/{stream}` (RFC 9725 §4.2): a publisher's offer becomes a session.
-//!
-//! Trickled candidates, ICE restarts and entity tags (§4.3) are not served: PATCH is answered with 405, which clients take as
-//! "no trickle".
 
 use crate::http::{Request, Response};
 use crate::name::StreamName;
@@ -9,12 +6,36 @@ use crate::negotiate::Agreement;
 use crate::problem::Problem;
 use crate::session;
 use crate::signaling::Signaling;
+use oneport_engine::control::SessionId;
+use std::time::Instant;
+
+/// What becomes of a publisher whose stream another one offers to publish.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Takeover {
+    /// It stays; the other is refused.
+    Reject,
+    /// It ends, and the other takes its place.
+    Replace,
+    /// It ends if nothing has come of it for two seconds; else the other is refused.
+    #[default]
+    ReplaceSilent,
+}
 
 pub(crate) fn post(signaling: &Signaling, request: &Request, name: StreamName) -> Result<Response, Problem> {
     let offer = session::offer(request)?;
-    if signaling.registry.borrow().is_published(&name) {
-        return Err(Problem::AlreadyPublished(name));
-    }
-    let agreement = Agreement::to_publish(&offer, &signaling.config.codecs)?;
-    session::open(signaling, request, name, agreement)
+    let replaces = replaced(signaling, &name)?;
+    let agreement = Agreement::to_publish(&offer, &signaling.terms(request, &name)?)?;
+    session::open(signaling, request, name, &agreement, replaces)
+}
+
+/// The publisher that makes room, if there is one.
+fn replaced(signaling: &Signaling, name: &StreamName) -> Result<Option<SessionId>, Problem> {
+    let registry = signaling.registry.borrow();
+    let Some(publisher) = registry.publisher(name) else { return Ok(None) };
+    let makes_room = match signaling.config.takeover {
+        Takeover::Reject => false,
+        Takeover::Replace => true,
+        Takeover::ReplaceSilent => registry.is_silent(name, Instant::now()),
+    };
+    if makes_room { Ok(Some(publisher)) } else { Err(Problem::AlreadyPublished(name.clone())) }
 }

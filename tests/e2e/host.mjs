@@ -10,7 +10,8 @@ export const SERVER = address(1);
 const CLIENT = address(2);
 const root = process.getuid() === 0 ? [] : ['sudo', '-n'];
 
-function asRoot(...command) {
+/** Runs a command that needs to be root. */
+export function asRoot(...command) {
   const [program, ...args] = [...root, ...command];
   execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
 }

@@ -97,6 +97,89 @@ describe('two shards', () => {
     await viewer.close();
   });
 
+  test('ICE restarts keep the connection and its keys, for the viewer and for the publisher', async () => {
+    const publisher = await publish('live/restart', '&codec=VP8');
+    const viewer = await play('live/restart');
+    await watch(viewer);
+    for (const page of [viewer, publisher]) {
+      const ufrag = () => page.evaluate(() => window.oneport.pc.currentRemoteDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]);
+      const [before, etag] = [await ufrag(), await page.evaluate(() => window.oneport.etag)];
+      await page.evaluate(() => { window.first = window.oneport.pc; return window.oneport.restart(); });
+      assert.notEqual(await ufrag(), before);
+      assert.notEqual(await page.evaluate(() => window.oneport.etag), etag);
+      await watch(viewer, { frames: 30 });
+      assert.ok(await page.evaluate(() => window.first === window.oneport.pc && window.first.connectionState === 'connected'));
+    }
+    const session = await viewer.evaluate(() => String(window.oneport.url));
+    const { steps } = await (await fetch(`${session}/why`)).json();
+    assert.ok(steps.some(({ text }) => /restart/i.test(text)), JSON.stringify(steps));
+    await publisher.close();
+    await viewer.close();
+  });
+
+  test('a publisher that was killed is replaced, and its viewer goes on without a reload', async () => {
+    const doomed = await startBrowser();
+    const page = await doomed.open(`${server.origin}/publish/live/killed?resolution=640x360&codec=VP8`);
+    await page.getByTestId('start').click();
+    await until('live', async () => (await state(page)) === 'live');
+    const viewer = await play('live/killed');
+    await watch(viewer);
+    await viewer.evaluate(() => { window.first = window.oneport.pc; });
+    await doomed.kill();
+    const next = await browser.open(`${server.origin}/publish/live/killed?resolution=640x360&codec=VP8`);
+    await until('the name is free again', async () => {
+      await next.getByTestId('start').click({ timeout: 1000 }).catch(() => {});
+      return (await state(next)) === 'live';
+    });
+    await watch(viewer);
+    assert.ok(await viewer.evaluate(() => window.first === window.oneport.pc), 'the same connection');
+    await next.close();
+    await viewer.close();
+  });
+
+  test('a publisher that comes back with another codec reaches its viewer all the same', async () => {
+    const publisher = await publish('live/other', '&codec=VP8');
+    const viewer = await play('live/other');
+    await watch(viewer);
+    await publisher.close();
+    const again = await publish('live/other', '&codec=VP9');
+    await until('the other codec', async () => (await received(viewer)).video.codec === 'video/VP9');
+    await watch(viewer);
+    await again.close();
+    await viewer.close();
+  });
+
+  test('simulcast: a viewer gets the best layer', async () => {
+    const publisher = await browser.open(`${server.origin}/publish/live/layers`);
+    await publisher.evaluate(async (path) => {
+      const { WhipSession } = await import('/assets/client.js');
+      const media = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 }, audio: true });
+      window.oneport = new WhipSession(path);
+      const [video, audio] = [media.getVideoTracks()[0], media.getAudioTracks()[0]];
+      window.oneport.pc.addTransceiver(audio, { direction: 'sendonly', streams: [media] });
+      window.oneport.pc.addTransceiver(video, {
+        direction: 'sendonly', streams: [media], sendEncodings: [
+          { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+          { rid: 'm', scaleResolutionDownBy: 2, maxBitrate: 400_000 },
+          { rid: 'h', maxBitrate: 1_200_000 },
+        ],
+      });
+      await window.oneport.connect();
+    }, '/whip/live/layers');
+    const answer = await publisher.evaluate(() => window.oneport.answer);
+    assert.match(answer, /^a=simulcast:recv l;m;h\r$/m);
+    const viewer = await play('live/layers');
+    await watch(viewer);
+    const layers = () => publisher.evaluate(async () => [...(await window.oneport.pc.getStats()).values()]
+      .filter((entry) => entry.type === 'outbound-rtp' && entry.kind === 'video' && entry.active)
+      .map(({ rid, frameWidth, framesSent }) => ({ rid, frameWidth, framesSent })));
+    const widest = async () => Math.max(...(await layers()).filter(({ framesSent }) => framesSent > 0)
+      .map(({ frameWidth }) => frameWidth ?? 0));
+    await until('the widest layer that is sent', async () => (await received(viewer)).video.width === (await widest()), 40);
+    await publisher.close();
+    await viewer.close();
+  });
+
   test('a second publisher of a name is told so', async () => {
     const first = await publish('live/taken', '&codec=VP8');
     const second = await browser.open(`${server.origin}/publish/live/taken`);

@@ -27,8 +27,23 @@ export function showError(text) {
   byId('error').textContent = text ?? '';
 }
 
-/** What a connection's failure means to whoever sits before the page. */
-export function connectionFailure(session) {
+/** How long a page waits for its connection before it asks the server why there is none. The server gives up after 10 s. */
+const PATIENCE_MS = 12_000;
+
+/** Calls `failed` when a session that was begun now is not connected in time. Gives what calls that off. */
+export function patience(session, failed) {
+  const timer = setTimeout(() => { if (session.pc.connectionState !== 'connected') failed(); }, PATIENCE_MS);
+  return () => clearTimeout(timer);
+}
+
+/** What a connection's failure means to whoever sits before the page: the server's verdict, or our own guess without it. */
+export async function connectionFailure(session) {
+  const guess = guessFailure(session);
+  const account = await session.why();
+  return account?.verdict?.text ?? guess;
+}
+
+function guessFailure(session) {
   const where = session.servers.join(', ') || 'the announced address';
   return `No connection to the server for media: it waits for UDP at ${where}. A firewall between here and there may block that port, ` +
     'or the server announces an address that cannot be reached from here (its --public-address).';

@@ -1,17 +1,19 @@
 // The player's page: plays by WHEP, waits for a publisher that is not there yet, and goes on when one comes back.
 import { WhepSession, RefusedError } from './client.js';
-import { byId, say, query, streamPath, showState, showError, showFigures, connectionFailure, Figures } from './page.js';
+import { byId, say, query, streamPath, showState, showError, showFigures, connectionFailure, patience, Figures } from './page.js';
 
 /** Seconds between attempts where the server does not say. */
 const RETRY_S = 2;
 /** Seconds without a packet after which the publisher is said to be away. */
 const SILENCE_S = 2;
+const NOBODY = 'Nobody publishes here yet. This page starts by itself when somebody does.';
 
 const path = streamPath();
 const video = byId('video');
 let session;
 let timer;
 let retry;
+let calm = () => {};
 
 function start() {
   stop();
@@ -31,7 +33,11 @@ async function attempt() {
   session.pc.addEventListener('connectionstatechange', follow);
   try {
     await mine.connect();
-    if (session === mine) await playAloud();
+    if (session !== mine) return;
+    calm = patience(mine, failed);
+    // Another codec is published than this session has: only another offer brings it.
+    mine.listen({ reconnect: () => { if (session === mine) start(); } }).catch(() => {});
+    await playAloud();
   } catch (error) {
     // An answer to a request that Stop has called off is nobody's any more.
     if (session === mine) refused(error);
@@ -55,7 +61,7 @@ function refused(error) {
   if (absent) {
     session?.end();
     showState('waiting for the publisher', 'busy');
-    showHint('Nobody publishes here yet. This page starts by itself when somebody does.');
+    showHint(NOBODY);
     retry = setTimeout(attempt, (error.retryAfter ?? RETRY_S) * 1000);
     return;
   }
@@ -73,16 +79,23 @@ function follow() {
   } else if (state === 'disconnected') {
     showState('connection interrupted', 'busy');
   } else if (state === 'failed' || state === 'closed') {
-    const words = connectionFailure(session);
-    stop();
-    showState('connection failed', 'bad');
-    showError(words);
+    failed();
   }
+}
+
+async function failed() {
+  const mine = session;
+  const words = await connectionFailure(mine);
+  if (session !== mine) return;
+  stop();
+  showState('connection failed', 'bad');
+  showError(words);
 }
 
 /** Shows figures each second, and says so when nothing comes any more. */
 function watch(figures) {
   let silent = 0;
+  let played = false;
   const mine = session;
   showState('connected', 'good');
   clearInterval(timer);
@@ -91,17 +104,20 @@ function watch(figures) {
     if (session !== mine) return;
     showFigures(shown);
     silent = packets > 0 ? 0 : silent + 1;
+    played ||= packets > 0;
     const away = silent >= SILENCE_S;
     if (mine.pc.connectionState === 'connected') {
       showState(away ? 'waiting for the publisher' : 'playing', away ? 'busy' : 'good');
     }
-    showHint(away ? 'The publisher has paused or left. This page goes on by itself.' : '');
+    const absence = played ? 'The publisher has paused or left. This page goes on by itself.' : NOBODY;
+    showHint(away ? absence : '');
   }, 1000);
 }
 
 function stop() {
   clearInterval(timer);
   clearTimeout(retry);
+  calm();
   session?.end();
   session = undefined;
   video.srcObject = null;

@@ -1,11 +1,12 @@
 // The publisher's page: picks camera, microphone or screen, and sends them by WHIP.
 import { WhipSession, RefusedError, videoCodecs } from './client.js';
-import { byId, query, streamPath, showState, showError, showFigures, connectionFailure, Figures } from './page.js';
+import { byId, query, streamPath, showState, showError, showFigures, connectionFailure, patience, Figures } from './page.js';
 
 const path = streamPath();
 let session;
 let media;
 let timer;
+let calm = () => {};
 /** What start() works for. Stop takes it away, and whatever start() still waits for then must come to nothing. */
 let attempt;
 
@@ -80,6 +81,7 @@ async function start() {
     }
     session.pc.addEventListener('connectionstatechange', follow);
     await session.connect();
+    if (attempt === mine) calm = patience(session, failed);
   } catch (error) {
     if (attempt !== mine) return;
     stop();
@@ -98,16 +100,23 @@ function follow() {
     timer = setInterval(async () => showFigures((await figures.read()).shown), 1000);
   } else if (state === 'disconnected') {
     showState('connection interrupted', 'busy');
-  } else if (state === 'failed') {
-    const words = connectionFailure(session);
-    stop();
-    showState('connection failed', 'bad');
-    showError(words);
+  } else if (state === 'failed' || state === 'closed') {
+    failed();
   }
+}
+
+async function failed() {
+  const mine = session;
+  const words = await connectionFailure(mine);
+  if (session !== mine) return;
+  stop();
+  showState('connection failed', 'bad');
+  showError(words);
 }
 
 function stop() {
   clearInterval(timer);
+  calm();
   session?.end();
   session = undefined;
   attempt = undefined;

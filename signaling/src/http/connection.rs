@@ -5,7 +5,7 @@ use super::config::HttpConfig;
 use super::error::HttpError;
 use super::reader::{Phase, RequestReader, Step};
 use super::request::{Method, Request};
-use super::response::Response;
+use super::response::{Pieces, Response};
 use crate::problem::Problem;
 use futures_lite::{AsyncRead, AsyncWrite, future};
 use glommio::net::TcpStream;
@@ -15,6 +15,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What answers requests.
@@ -113,8 +114,11 @@ impl<H: Handler> Connection<H> {
         self.phase = None;
         let (method, wants_more) = (request.method, request.keep_alive);
         let response = self.service.handler.handle(request).await;
-        let keep_alive = wants_more && !self.service.stopping.get();
+        let keep_alive = wants_more && !self.service.stopping.get() && response.pieces.is_none();
         self.send(&response, Some(method), keep_alive).await?;
+        if let Some(pieces) = response.pieces.filter(|_| method != Method::Head) {
+            return self.send_pieces(&pieces).await.map(|()| false);
+        }
         glommio::yield_if_needed().await;
         Ok(keep_alive)
     }
@@ -134,6 +138,33 @@ impl<H: Handler> Connection<H> {
         }
         self.write(&head).await?;
         self.write(body).await
+    }
+
+    /// Sends pieces as they come, until there are no more or the client has gone. What it still says is passed over.
+    async fn send_pieces(&mut self, pieces: &Pieces) -> io::Result<()> {
+        self.stream.set_read_timeout(None)?;
+        loop {
+            let service = Rc::clone(&self.service);
+            let stream = &mut self.stream;
+            let next = future::poll_fn(|cx| match pieces.poll_next(cx) {
+                Poll::Ready(piece) => Poll::Ready(Ok(piece)),
+                Poll::Pending => {
+                    let read = Pin::new(&mut *stream).poll_read(cx, &mut service.scratch.borrow_mut());
+                    match std::task::ready!(read)? {
+                        0 => Poll::Ready(Ok(None)),
+                        _ => {
+                            cx.waker().wake_by_ref();
+                            Poll::Pending
+                        }
+                    }
+                }
+            });
+            match next.await {
+                Ok(Some(piece)) => self.write(&piece).await?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Sends all of it, within the one deadline.

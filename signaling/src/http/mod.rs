@@ -26,4 +26,4 @@ pub use listener::{BindError, Listener};
 pub use reader::{Phase, RequestReader, Step};
 pub use request::{Headers, Method, Request};
 pub(crate) use response::reason_phrase;
-pub use response::{Body, Response};
+pub use response::{Body, Pieces, Response};

@@ -85,6 +85,18 @@ pub struct Request {
 }
 
 impl Request {
+    /// The first value of a parameter in the query, decoded as forms encode it.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let query = self.query.as_deref()?;
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(have, _)| have == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Whether nothing is said of the body's type.
+    pub fn has_no_content_type(&self) -> bool {
+        self.headers.first("content-type").is_none()
+    }
+
     /// Whether the `Content-Type` is this media type; its case and its parameters are ignored (RFC 9110 §8.3.1).
     pub fn has_content_type(&self, media_type: &str) -> bool {
         let mut types = self.headers.all("content-type");

@@ -1,12 +1,39 @@
 //! A response and its bytes on the wire (RFC 9112 §4, RFC 9110 §8.6).
 
 use super::request::Method;
+use futures_lite::Stream;
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::cell::RefCell;
+use std::fmt::{self, Write};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 /// The bytes of a response: made for it, or embedded in the binary.
 pub type Body = Cow<'static, [u8]>;
+
+/// A body whose pieces come while it is sent, until the stream ends or the client goes. It is delimited by the connection's end.
+#[derive(Clone)]
+pub struct Pieces(Rc<RefCell<Pin<Box<dyn Stream<Item = Vec<u8>>>>>>);
+
+impl Pieces {
+    /// The body of these pieces.
+    pub fn new(pieces: impl Stream<Item = Vec<u8>> + 'static) -> Pieces {
+        Pieces(Rc::new(RefCell::new(Box::pin(pieces))))
+    }
+
+    /// The next piece; `None` at the end.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        self.0.borrow_mut().as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pieces(..)")
+    }
+}
 
 /// A response. `Content-Length`, `Connection`, `Date` and `Server` are the server's business.
 #[derive(Clone, Debug)]
@@ -17,12 +44,14 @@ pub struct Response {
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body. Not sent in answer to HEAD, and with 204 and 304.
     pub body: Body,
+    /// What follows the body for as long as it lasts.
+    pub pieces: Option<Pieces>,
 }
 
 impl Response {
     /// A response without a body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]) }
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]), pieces: None }
     }
 
     /// With one more header field.
@@ -39,6 +68,13 @@ impl Response {
         self.with("Content-Type", media_type)
     }
 
+    /// With a body of this media type that is made while it is sent.
+    #[must_use]
+    pub fn with_pieces(mut self, media_type: &'static str, pieces: Pieces) -> Self {
+        self.pieces = Some(pieces);
+        self.with("Content-Type", media_type)
+    }
+
     /// The value of the first field of a name, in the case in which it was added.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(have, _)| *have == name).map(|(_, value)| value.as_ref())
@@ -49,10 +85,10 @@ impl Response {
         let mut text = String::with_capacity(512);
         let _ = write!(text, "HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         let _ = write!(text, "Date: {}\r\nServer: oneport\r\n", httpdate::fmt_http_date(now));
-        if self.may_have_body() {
+        if self.may_have_body() && self.pieces.is_none() {
             let _ = write!(text, "Content-Length: {}\r\n", self.body.len());
         }
-        if !keep_alive {
+        if !keep_alive || self.pieces.is_some() {
             text.push_str("Connection: close\r\n");
         }
         for (name, value) in &self.headers {
@@ -82,17 +118,23 @@ pub(crate) fn reason_phrase(status: u16) -> &'static str {
         201 => "Created",
         204 => "No Content",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
         408 => "Request Timeout",
         409 => "Conflict",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
         417 => "Expectation Failed",
         422 => "Unprocessable Content",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",

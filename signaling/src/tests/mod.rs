@@ -1,6 +1,9 @@
 //! Signaling as a whole, in front of an engine that only takes notes.
 
+mod events;
 mod offers;
+mod patch;
+mod policies;
 mod routes;
 mod sessions;
 
@@ -20,6 +23,11 @@ use std::time::Duration;
 pub(super) struct FakeEngine {
     pub(super) opened: RefCell<Vec<SessionSpec>>,
     pub(super) closed: RefCell<Vec<(SessionId, EndReason)>>,
+    pub(super) completed: RefCell<Vec<(SessionId, SessionSpec)>>,
+    /// Sessions and how often ICE was restarted.
+    pub(super) restarted: RefCell<Vec<SessionId>>,
+    /// Sessions that were reserved or opened.
+    made: Cell<u64>,
     /// Refuses every `Open` and `Close` when set.
     pub(super) refusal: Cell<Option<Refusal>>,
     pub(super) since_last_turn: Cell<Duration>,
@@ -37,24 +45,37 @@ impl EnginePort for FakeEngine {
         }
         match (command, self.refusal.get()) {
             (Command::Health, _) => Reply::Health(vec![self.shard(), self.shard()]),
-            (Command::Open(_) | Command::Close { .. }, Some(refusal)) => Reply::Refused(refusal),
+            (Command::Shutdown, _) => Reply::Done,
+            (_, Some(refusal)) => Reply::Refused(refusal),
             (Command::Open(spec), None) => {
                 self.opened.borrow_mut().push(spec);
-                Reply::Opened(local_transport(self.opened.borrow().len() as u64))
+                Reply::Opened(self.make())
             }
-            (Command::Reserve | Command::Complete { .. } | Command::Restart { .. }, _) => {
-                Reply::Refused(Refusal::UnknownSession)
+            (Command::Reserve, None) => Reply::Opened(self.make()),
+            (Command::Complete { session, spec }, None) => {
+                self.completed.borrow_mut().push((session, spec));
+                Reply::Done
+            }
+            (Command::Restart { session }, None) => {
+                self.restarted.borrow_mut().push(session);
+                let local = local_transport(session.0);
+                let (ufrag, pwd) = (format!("new{}{}", self.restarted.borrow().len(), local.ufrag), local.pwd.replace('p', "q"));
+                Reply::Opened(LocalTransport { ufrag, pwd, ..local })
             }
             (Command::Close { session, reason }, None) => {
                 self.closed.borrow_mut().push((session, reason));
                 Reply::Done
             }
-            (Command::Shutdown, _) => Reply::Done,
         }
     }
 }
 
 impl FakeEngine {
+    fn make(&self) -> LocalTransport {
+        self.made.set(self.made.get() + 1);
+        local_transport(self.made.get())
+    }
+
     fn shard(&self) -> ShardHealth {
         ShardHealth { since_last_turn: self.since_last_turn.get(), sessions: 0, crossed: 0 }
     }
@@ -65,7 +86,7 @@ fn local_transport(id: u64) -> LocalTransport {
     let addresses = ["192.168.1.2", "2001:db8::2", "fe80::1", "127.0.0.1", "::1"];
     LocalTransport {
         session: SessionId(id),
-        ufrag: "ufrag123".to_owned(),
+        ufrag: format!("ufrag123+{id}"),
         pwd: "pwd4567890123456789012".to_owned(),
         fingerprints: vec![fingerprint],
         port: 8000,
@@ -90,6 +111,9 @@ impl Desk {
         let engine = Rc::new(FakeEngine {
             opened: RefCell::default(),
             closed: RefCell::default(),
+            completed: RefCell::default(),
+            restarted: RefCell::default(),
+            made: Cell::new(0),
             refusal: Cell::new(None),
             since_last_turn: Cell::new(Duration::ZERO),
             is_confused: Cell::new(false),
@@ -105,10 +129,14 @@ impl Desk {
     pub(super) fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Response {
         let mut headers = Headers::default();
         fields.iter().for_each(|(name, value)| headers.push(name, value.as_bytes()));
-        let (path, method) = (path.to_owned(), Method::from_token(method));
+        let method = Method::from_token(method);
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+            None => (path.to_owned(), None),
+        };
         let peer = Some((self.peer, 50_000).into());
         let body = body.as_bytes().to_vec();
-        let request = Request { method, path, query: None, headers, body, keep_alive: true, peer };
+        let request = Request { method, path, query, headers, body, keep_alive: true, peer };
         block_on(self.signaling.answer(request))
     }
 
@@ -116,11 +144,21 @@ impl Desk {
         self.send("POST", path, &[("Content-Type", "application/sdp")], sdp)
     }
 
+    pub(super) fn patch(&self, path: &str, fields: &[(&str, &str)], fragment: &str) -> Response {
+        let fields = [&[("Content-Type", "application/trickle-ice-sdpfrag")], fields].concat();
+        self.send("PATCH", path, &fields, fragment)
+    }
+
     /// The engine says that a session has ended.
     pub(super) fn end(&self, session: u64) {
         let (session, reason) = (SessionId(session), EndReason::ConsentExpired);
         self.signaling.handle_event(Event::Ended { session, reason, totals: Totals::default() });
     }
+}
+
+/// The session URL of a response.
+pub(super) fn location(response: &Response) -> String {
+    response.header("Location").expect("a Location").to_owned()
 }
 
 /// The sentence of a problem.

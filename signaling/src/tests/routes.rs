@@ -21,10 +21,14 @@ fn every_route_answers_every_method_as_documented() {
         ("/readyz", [200, 200, 405, 405, 405, 405, 200, 501, 501]),
         ("/whip/cam", [204, 204, 415, 405, 405, 405, 200, 501, 501]),
         ("/whip/a/cam", [204, 204, 415, 405, 405, 405, 200, 501, 501]),
-        ("/whep/cam", [204, 204, 415, 405, 405, 405, 200, 501, 501]),
-        ("/whep/a/cam", [204, 204, 415, 405, 405, 405, 200, 501, 501]),
-        ("/session/0123456789abcdef0123456789abcdef", [404, 404, 405, 405, 405, 404, 200, 501, 501]),
-        ("/session/x", [404, 404, 405, 405, 405, 404, 200, 501, 501]),
+        ("/whep/cam", [200, 200, 406, 405, 405, 405, 200, 501, 501]),
+        ("/whep/a/cam", [200, 200, 406, 405, 405, 405, 200, 501, 501]),
+        ("/session/0123456789abcdef0123456789abcdef", [404, 404, 405, 405, 404, 404, 200, 501, 501]),
+        ("/session/x", [404, 404, 405, 405, 404, 404, 200, 501, 501]),
+        ("/session/x/why", [404, 404, 405, 405, 405, 405, 200, 501, 501]),
+        ("/session/x/events", [405, 405, 404, 405, 405, 405, 200, 501, 501]),
+        ("/session/x/events/y", [404, 404, 405, 405, 405, 404, 200, 501, 501]),
+        ("/session/x/layer", [405, 405, 404, 405, 405, 404, 200, 501, 501]),
         ("*", [405, 405, 405, 405, 405, 405, 200, 501, 501]),
         ("/nothing", [404, 404, 404, 404, 404, 404, 404, 501, 501]),
         ("/notes.txt", [404, 404, 404, 404, 404, 404, 404, 501, 501]),
@@ -45,7 +49,7 @@ fn every_route_answers_every_method_as_documented() {
 #[test]
 fn problems_help() {
     let desk = Desk::new();
-    assert_eq!(detail(&desk.ask("PATCH", "/session/x")), "This resource only answers GET, HEAD, DELETE, OPTIONS.");
+    assert_eq!(detail(&desk.ask("PUT", "/session/x")), "This resource only answers GET, HEAD, PATCH, DELETE, OPTIONS.");
     assert!(detail(&desk.ask("POST", "/whip")).contains("/whip/{app}/{stream}"));
     let wrong_type = desk.send("POST", "/whep/cam", &[("Content-Type", "text/plain")], "v=0");
     assert_eq!((wrong_type.status, wrong_type.header("Accept-Post")), (415, Some("application/sdp")));

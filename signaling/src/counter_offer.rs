@@ -1,0 +1,103 @@
+//! Counter-offers (WHEP §4.3.2): for a client that would rather answer than offer, the server makes the offer, as the body of a
+//! 406, and the client answers it with PATCH.
+//!
+//! ```text
+//!  POST /whep/{app}/{stream}      no body, or ?counter-offer=1  ──► 406, SDP offer, Location: /session/{id}
+//!  PATCH /session/{id}            SDP answer                    ──► 204
+//! ```
+//!
+//! The engine reserves the session and ends it when no answer comes; nothing here looks at a clock for that.
+
+use crate::http::{Request, Response};
+use crate::journal;
+use crate::name::StreamName;
+use crate::negotiate::{self, Agreement, Egress, Terms};
+use crate::problem::Problem;
+use crate::public_id::PublicId;
+use crate::registry::{IceSession, Session};
+use crate::session;
+use crate::signaling::Signaling;
+use oneport_engine::control::{Command, Refusal, Reply, Role, SessionId};
+use oneport_rtp::payload::Format;
+use oneport_sdp::Counter;
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long an offer of ours is good, which the engine keeps to (WHEP §4.3.2 has 30 s where nothing is said).
+const VALIDITY: Duration = Duration::from_secs(30);
+
+/// The offers that were not answered yet.
+#[derive(Default)]
+pub(crate) struct CounterOffers(HashMap<SessionId, (Counter, Egress)>);
+
+impl CounterOffers {
+    /// The session has ended, or was deleted.
+    pub(crate) fn forget(&mut self, session: SessionId) {
+        self.0.remove(&session);
+    }
+}
+
+/// Whether a request asks for an offer instead of making one.
+pub(crate) fn is_wanted(request: &Request) -> bool {
+    let asked = request.parameter("counter-offer").is_some_and(|value| value != "0");
+    asked || request.body.is_empty() && (request.has_content_type("application/sdp") || request.has_no_content_type())
+}
+
+/// Answers with 406 and our offer.
+pub(crate) fn make(
+    signaling: &Signaling,
+    request: &Request,
+    name: StreamName,
+    published: &[Format],
+) -> Result<Response, Problem> {
+    let terms = signaling.terms(request, &name)?;
+    let public_id = PublicId::random().map_err(session::no_randomness)?;
+    let egress = Egress::random(&name).map_err(session::no_randomness)?;
+    let local = match signaling.engine.submit(Command::Reserve) {
+        Reply::Opened(local) => local,
+        Reply::Refused(refusal) => return Err(Problem::from_refusal(refusal, &name)),
+        _ => return Err(Problem::Internal("the engine did not reserve the session")),
+    };
+    let counter = Counter::new(&negotiate::counter_spec(&terms, published));
+    let offer = negotiate::counter_offer(&counter, &local, &session::told(signaling, request, &local), &egress);
+    let ice = IceSession { entity_tag: local.ufrag.clone(), ..IceSession::default() };
+    let session = Session { public_id, name, role: Role::Play, ice, formats: Vec::new(), sections: Vec::new() };
+    signaling.registry.borrow_mut().reserve(local.session, session);
+    signaling.counter_offers.borrow_mut().0.insert(local.session, (counter, egress));
+    let until = httpdate::fmt_http_date(SystemTime::now() + VALIDITY);
+    let media_type = format!("application/sdp; valid-until=\"{until}\"");
+    let mut response = Response::new(406).with("Content-Type", media_type);
+    response.body = offer.into_bytes().into();
+    Ok(session::describe(response, public_id, &local.ufrag, Role::Play))
+}
+
+/// Takes the answer to our offer, and answers with 204.
+pub(crate) fn answered(
+    signaling: &Signaling,
+    request: &Request,
+    id: SessionId,
+    session: Session,
+) -> Result<Response, Problem> {
+    let answer = session::description(request)?;
+    let agreement = match signaling.counter_offers.borrow().0.get(&id) {
+        Some((counter, _)) => Agreement::countered(counter, &answer)?,
+        None => return Err(Problem::NoCounterOffer),
+    };
+    let Some((_, egress)) = signaling.counter_offers.borrow_mut().0.remove(&id) else {
+        return Err(Problem::NoCounterOffer);
+    };
+    let stream = signaling.registry.borrow_mut().stream(&session.name);
+    let spec = agreement.spec(stream, &egress, None);
+    match signaling.engine.submit(Command::Complete { session: id, spec }) {
+        Reply::Done => {}
+        Reply::Refused(Refusal::UnknownSession) => {
+            signaling.close(id);
+            return Err(Problem::UnknownSession);
+        }
+        _ => return Err(Problem::Internal("the engine did not complete the session")),
+    }
+    let session = agreement.session(session.public_id, session.name, &session.ice.entity_tag);
+    journal::begun(id, &session, request.peer);
+    signaling.registry.borrow_mut().enter(Instant::now(), id, session);
+    Ok(Response::new(204))
+}
