@@ -5,12 +5,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use oneport_rtp::ids::Ssrc;
+use oneport_rtp::ids::{PayloadType, Ssrc};
 use sdp_types::{Connection, Media, Origin, Session, Time};
 
 use crate::candidate::{self, Candidate};
 use crate::fmtp::Parameters;
-use crate::media::OfferedFormat;
+use crate::media::{Direction, OfferedFormat};
 use crate::negotiated::{Negotiated, NegotiatedMedia};
 
 /// The stream that a viewer is sent in one m-section.
@@ -83,8 +83,8 @@ fn open_section(media: &NegotiatedMedia, candidates: &[Candidate]) -> Media {
     let mut default = candidates.first().map_or(unknown, Candidate::address);
     let mut format_list = media.format_list.clone();
     if media.accepted {
-        let numbers: Vec<String> = media.formats.iter().map(|format| format.payload_type.0.to_string()).collect();
-        format_list = numbers.join(" ");
+        let numbers = media.formats.iter().flat_map(|format| [Some(format.payload_type), format.rtx]).flatten();
+        format_list = numbers.map(|number| number.0.to_string()).collect::<Vec<_>>().join(" ");
     } else {
         default = SocketAddr::new(unknown.ip(), 0);
     }
@@ -132,23 +132,27 @@ fn write_rtp(section: &mut Media, media: &NegotiatedMedia) {
         section.add_attribute_with_value("extmap", format!("{}{direction} {}", extension.id, extension.uri));
     }
     for format in &media.formats {
-        write_format(section, format);
+        write_format(section, format, media.direction);
     }
 }
 
-fn write_format(section: &mut Media, offered: &OfferedFormat) {
+fn write_format(section: &mut Media, offered: &OfferedFormat, direction: Direction) {
     let number = offered.payload_type.0;
     let mut map = format!("{number} {}/{}", offered.format.codec.encoding_name(), offered.format.clock_rate);
     if offered.channels > 1 {
         map.push_str(&format!("/{}", offered.channels));
     }
     section.add_attribute_with_value("rtpmap", map);
-    let fmtp = offered.fmtp.as_deref().and_then(|fmtp| Parameters(fmtp).answered(offered.format.codec));
+    let fmtp = offered.fmtp.as_deref().and_then(|fmtp| Parameters(fmtp).answered(offered.format.codec, direction));
     if let Some(fmtp) = fmtp {
         section.add_attribute_with_value("fmtp", format!("{number} {fmtp}"));
     }
     for feedback in &offered.feedback {
         section.add_attribute_with_value("rtcp-fb", format!("{number} {feedback}"));
+    }
+    if let Some(PayloadType(rtx)) = offered.rtx {
+        section.add_attribute_with_value("rtpmap", format!("{rtx} rtx/{}", offered.format.clock_rate));
+        section.add_attribute_with_value("fmtp", format!("{rtx} apt={number}"));
     }
 }
 

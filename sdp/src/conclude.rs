@@ -76,10 +76,11 @@ fn transport_of(tagged: &OfferedMedia, accepted: &[&OfferedMedia]) -> Result<(Tr
 fn negotiated_media(media: &OfferedMedia, choice: Option<Choice>, ours: &Capabilities, role: Role) -> NegotiatedMedia {
     let accepted = choice.is_some();
     let mut formats = choice.map(|choice| choice.formats).unwrap_or_default();
-    let video = media.kind == Kind::Video;
+    let honoured_feedback = if media.kind == Kind::Video { &ours.video_feedback } else { &ours.audio_feedback };
     let mut feedback: Vec<String> = Vec::new();
     for format in &mut formats {
-        format.feedback.retain(|value| video && ours.video_feedback.contains(&value.as_str()));
+        format.rtx = format.rtx.filter(|_| ours.rtx);
+        format.feedback.retain(|value| honoured_feedback.contains(&value.as_str()));
         feedback.extend(format.feedback.iter().filter(|value| !feedback.contains(value)).cloned().collect::<Vec<_>>());
     }
     let honoured = |extension: &&OfferedExtension| {

@@ -108,6 +108,8 @@ pub struct OfferedFormat {
     pub fmtp: Option<String>,
     /// `a=rtcp-fb` values, such as `nack pli`.
     pub feedback: Vec<String>,
+    /// The payload type of its retransmissions (RFC 4588), where there is one.
+    pub rtx: Option<PayloadType>,
 }
 
 /// A header extension of an m-section (RFC 8285 §5).

@@ -7,14 +7,33 @@ use crate::media::{Direction, Kind, OfferedExtension, OfferedFormat};
 use crate::transport::{OfferedFingerprint, Setup};
 
 /// What this server takes part in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Capabilities {
-    /// The codecs that are accepted.
+    /// The codecs that are accepted, the preferred ones first. RED is answered along with Opus only.
     pub codecs: Vec<Codec>,
     /// URIs of the header extensions that are honoured.
     pub extensions: Vec<&'static str>,
+    /// RTCP feedback for audio, such as `transport-cc`.
+    pub audio_feedback: Vec<&'static str>,
     /// RTCP feedback for video, such as `nack pli` and `ccm fir`.
     pub video_feedback: Vec<&'static str>,
+    /// Retransmissions in a stream of their own (RFC 4588).
+    pub rtx: bool,
+    /// A publisher may send its video in several layers (RFC 8853).
+    pub simulcast: bool,
+    /// What a publisher is told of the bitrate of its video.
+    pub bitrates: Option<Bitrates>,
+}
+
+/// Bounds of a video encoder, in kbit/s. What is not given is left to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bitrates {
+    /// It does not go below this while there is room.
+    pub min_kbps: Option<u32>,
+    /// It begins with this.
+    pub start_kbps: Option<u32>,
+    /// It never goes above this.
+    pub max_kbps: Option<u32>,
 }
 
 /// What both sides have agreed on.

@@ -117,11 +117,14 @@ fn in_words(format: &Format) -> String {
         Variant::Plain => codec.to_string(),
         Variant::H264 { packetization_mode, .. } => format!("{codec} with packetization-mode {packetization_mode}"),
         Variant::Profile(profile) => format!("{codec} with profile {profile}"),
+        Variant::Tiered { profile, tier, level } => {
+            format!("{codec} with profile {profile}, tier {tier} and level {level}")
+        }
     }
 }
 
 /// The items with commas between, "none" when there are none.
-fn list<T: fmt::Display>(items: &[T]) -> String {
+pub(crate) fn list<T: fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();
     }

@@ -40,6 +40,8 @@ fn capabilities(codecs: &[Codec]) -> Capabilities {
         codecs: codecs.to_vec(),
         extensions: extensions.map(|extension| extension.uri()).collect(),
         video_feedback: KEYFRAME_FEEDBACK.iter().map(|(name, _)| *name).collect(),
+        // No retransmissions yet, and no feedback for audio.
+        ..Capabilities::default()
     }
 }
 

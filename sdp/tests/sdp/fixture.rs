@@ -28,6 +28,7 @@ pub(crate) fn capabilities() -> Capabilities {
         codecs: Codec::ALL.to_vec(),
         extensions: vec![MID, RID],
         video_feedback: vec!["nack pli", "ccm fir"],
+        ..Capabilities::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Offers of real clients, the traps in them, rejections and hostile texts. The corpus holds offers as they were sent.
 
+mod codecs;
 mod corpus;
 mod exact;
 mod fixture;
