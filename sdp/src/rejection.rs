@@ -54,8 +54,8 @@ pub enum Rejection {
     #[error("{section} has no a=ice-ufrag and a=ice-pwd that can be used, and neither has the session")]
     NoIceCredentials { section: Section },
 
-    #[error("the offer says a=ice-lite, as this server does; one side has to be a full ICE agent")]
-    IceLite,
+    #[error("line {line} of the offer says a=ice-lite, as this server does; one side has to be a full ICE agent")]
+    IceLite { line: usize },
 
     #[error("{section} has no a=rtcp-mux; RTP and RTCP share one port here")]
     NoRtcpMux { section: Section },

@@ -4,14 +4,14 @@
 use crate::name::StreamName;
 use crate::problem::Problem;
 use oneport_engine::control::{
-    Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LocalTransport, NegotiatedExtension, NegotiatedFormat,
-    Role, SessionSpec, StreamId, TrackSpec,
+    Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LayerSpec, LocalTransport, NegotiatedExtension,
+    NegotiatedFormat, Role, SessionSpec, StreamId, TrackSpec,
 };
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::payload::{Codec, Format, MediaKind};
 use oneport_sdp::{
-    Capabilities, LocalDescription, Negotiated, NegotiatedMedia, Offer, OfferedFormat, Rejection, SdpError, Setup,
-    Source, negotiate_play, negotiate_publish, write_answer,
+    Capabilities, Layer, LocalDescription, Negotiated, NegotiatedMedia, Offer, OfferedFormat, Rejection, SdpError,
+    Setup, Source, negotiate_play, negotiate_publish, write_answer,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -33,13 +33,11 @@ impl From<Rejection> for Problem {
 
 /// What the engine honours at this time, with the codecs that the configuration allows.
 fn capabilities(codecs: &[Codec]) -> Capabilities {
-    // Layers are not switched yet: RIDs would be answered and not honoured.
-    let layers = [Extension::Rid, Extension::RepairedRid];
-    let extensions = Extension::ALL.iter().filter(|extension| !layers.contains(extension));
     Capabilities {
         codecs: codecs.to_vec(),
-        extensions: extensions.map(|extension| extension.uri()).collect(),
+        extensions: Extension::ALL.iter().map(|extension| extension.uri()).collect(),
         video_feedback: KEYFRAME_FEEDBACK.iter().map(|(name, _)| *name).collect(),
+        simulcast: true,
         // No retransmissions yet, and no feedback for audio.
         ..Capabilities::default()
     }
@@ -150,6 +148,7 @@ impl Agreement {
         let sends = self.role == Role::Play && media.accepted;
         sends.then(|| Source {
             ssrc: egress.ssrc(index),
+            rtx_ssrc: None,
             cname: egress.cname.clone(),
             stream_id: egress.stream_id.clone(),
             track_id: format!("{}-{}", egress.stream_id, media.kind.as_str()),
@@ -167,7 +166,7 @@ impl Agreement {
                 Role::Publish => media.ssrcs.clone(),
                 Role::Play => vec![egress.ssrc(index)],
             },
-            layers: Vec::new(),
+            layers: media.layers.iter().map(layer_spec).collect(),
             keyframe_request: if kind == MediaKind::Video { keyframe_request(media) } else { None },
             cname: egress.cname.clone(),
         })
@@ -176,6 +175,13 @@ impl Agreement {
 
 fn negotiated_format(offered: &OfferedFormat) -> NegotiatedFormat {
     NegotiatedFormat { payload_type: offered.payload_type, format: offered.format }
+}
+
+fn layer_spec(layer: &Layer) -> LayerSpec {
+    match layer {
+        Layer::Rid(rid) => LayerSpec::Rid(*rid),
+        Layer::Ssrc(ssrc) => LayerSpec::Ssrc(*ssrc),
+    }
 }
 
 fn negotiated_extension(offered: &oneport_sdp::OfferedExtension) -> Option<NegotiatedExtension> {

@@ -1,7 +1,9 @@
 //! Which formats are chosen, in which order, and what the answer says of them.
 
 use oneport_rtp::payload::{Codec, Format, H264Profile, Variant};
-use oneport_sdp::{Capabilities, Offer, OfferedFormat, Rejection, negotiate_play, negotiate_publish, write_answer};
+use oneport_sdp::{
+    Bitrates, Capabilities, Offer, OfferedFormat, Rejection, negotiate_play, negotiate_publish, write_answer,
+};
 
 use crate::fixture::{AUDIO, VIDEO, capabilities, h264, local, offer, one, opus, play, publish, vp8};
 use crate::validator::{sections, value};
@@ -196,4 +198,34 @@ fn audio_has_feedback_of_its_own() {
         (&media[0].feedback[..], &media[1].feedback[..]),
         (&["nack".to_owned()][..], &["nack pli".to_owned()][..])
     );
+}
+
+#[test]
+fn bitrates_stand_where_browsers_and_others_read_them() {
+    let bitrates = Bitrates { min_kbps: Some(300), start_kbps: Some(1500), max_kbps: Some(6000) };
+    let ours = Capabilities { bitrates: Some(bitrates), rtx: true, ..capabilities() };
+    let rtx = "a=rtpmap:97 rtx/90000\na=fmtp:97 apt=96\n";
+    let text = offer(&[CHROMIUM_AUDIO, &(VIDEO.replace("SAVPF 96", "SAVPF 96 97") + rtx)]);
+    let answer = write_answer(&negotiate_publish(&Offer::parse(&text).unwrap(), &ours).unwrap(), &local(0));
+    crate::validator::validate(&text, &answer, "recvonly");
+    let parts = sections(&answer);
+    assert_eq!(
+        crate::validator::values(&parts[2], "a=fmtp:"),
+        ["96 x-google-min-bitrate=300;x-google-start-bitrate=1500;x-google-max-bitrate=6000", "97 apt=96"]
+    );
+    assert_eq!(parts[2][1..4], ["c=IN IP6 2001:db8::1", "b=AS:6000", "b=TIAS:6000000"]);
+    assert!(!parts[1].iter().any(|line| line.contains("x-google") || line.starts_with("b=")), "not for audio");
+    let viewer = Offer::parse(&text.replace("sendonly", "recvonly")).unwrap();
+    let answer = write_answer(&negotiate_play(&viewer, &ours, &[vp8()]).unwrap(), &local(2));
+    assert!(!answer.contains("x-google") && !answer.contains("\r\nb="), "nor for a viewer");
+}
+
+#[test]
+fn bitrates_follow_the_parameters_of_a_format_and_may_be_few() {
+    let ours =
+        Capabilities { bitrates: Some(Bitrates { min_kbps: Some(100), ..Bitrates::default() }), ..capabilities() };
+    let text = offer(&[&video(&[("VP9", "profile-id=0")])]);
+    let answer = write_answer(&negotiate_publish(&Offer::parse(&text).unwrap(), &ours).unwrap(), &local(0));
+    assert_eq!(value(&sections(&answer)[1], "a=fmtp:"), "96 profile-id=0;x-google-min-bitrate=100");
+    assert!(!answer.contains("\r\nb="));
 }

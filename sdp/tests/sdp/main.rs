@@ -7,5 +7,6 @@ mod fixture;
 mod golden;
 mod hostile;
 mod rejections;
+mod simulcast;
 mod traps;
 mod validator;
