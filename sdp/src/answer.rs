@@ -9,15 +9,16 @@ use oneport_rtp::ids::Ssrc;
 use sdp_types::{Connection, Media, Origin, Session, Time};
 
 use crate::candidate::{self, Candidate};
-use crate::fmtp::Parameters;
-use crate::media::OfferedFormat;
 use crate::negotiated::{Negotiated, NegotiatedMedia};
+use crate::rtp_section;
 
 /// The stream that a viewer is sent in one m-section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// SSRC of the packets.
     pub ssrc: Ssrc,
+    /// SSRC of their retransmissions (RFC 4588), if there are any.
+    pub rtx_ssrc: Option<Ssrc>,
     /// Canonical name; the same for audio and video, so that the viewer plays them in sync.
     pub cname: String,
     /// MediaStream identifier.
@@ -45,6 +46,11 @@ pub struct LocalDescription {
 
 /// Writes the answer.
 pub fn write_answer(negotiated: &Negotiated, local: &LocalDescription) -> String {
+    write_description(negotiated, local, negotiated.setup.as_str())
+}
+
+/// Writes an answer, or an offer that is like one but for `a=setup`.
+pub(crate) fn write_description(negotiated: &Negotiated, local: &LocalDescription, setup: &str) -> String {
     let candidates = candidate::in_order(&local.candidates);
     let origin = Origin::with_ip_addr(local.session_id, 1, Ipv4Addr::LOCALHOST);
     let mut session = Session::new(origin, "-");
@@ -54,16 +60,19 @@ pub fn write_answer(negotiated: &Negotiated, local: &LocalDescription) -> String
         session.add_attribute_with_value("group", format!("BUNDLE {}", mids.join(" ")));
     }
     session.add_attribute_from_str("ice-lite");
+    if negotiated.ice2 {
+        session.add_attribute_with_value("ice-options", "ice2");
+    }
     if negotiated.extmap_allow_mixed {
         session.add_attribute_from_str("extmap-allow-mixed");
     }
     for (index, media) in negotiated.media.iter().enumerate() {
         let mut section = open_section(media, &candidates);
         if media.accepted {
-            write_transport(&mut section, negotiated, local);
-            write_rtp(&mut section, media);
+            write_transport(&mut section, local, setup);
+            rtp_section::write_rtp(&mut section, media);
             if let Some(source) = local.sources.get(index).and_then(Option::as_ref) {
-                write_source(&mut section, source);
+                rtp_section::write_source(&mut section, source);
             }
             for candidate in &candidates {
                 section.add_attribute_with_value("candidate", candidate);
@@ -83,8 +92,7 @@ fn open_section(media: &NegotiatedMedia, candidates: &[Candidate]) -> Media {
     let mut default = candidates.first().map_or(unknown, Candidate::address);
     let mut format_list = media.format_list.clone();
     if media.accepted {
-        let numbers: Vec<String> = media.formats.iter().map(|format| format.payload_type.0.to_string()).collect();
-        format_list = numbers.join(" ");
+        format_list = rtp_section::format_list(media);
     } else {
         default = SocketAddr::new(unknown.ip(), 0);
     }
@@ -107,54 +115,12 @@ fn open_section(media: &NegotiatedMedia, candidates: &[Candidate]) -> Media {
     section
 }
 
-fn write_transport(section: &mut Media, negotiated: &Negotiated, local: &LocalDescription) {
+fn write_transport(section: &mut Media, local: &LocalDescription, setup: &str) {
     section.add_attribute_with_value("ice-ufrag", &local.ice_ufrag);
     section.add_attribute_with_value("ice-pwd", &local.ice_pwd);
     for (algorithm, bytes) in &local.fingerprints {
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
         section.add_attribute_with_value("fingerprint", format!("{algorithm} {}", hex.join(":")));
     }
-    section.add_attribute_with_value("setup", negotiated.setup.as_str());
-}
-
-fn write_rtp(section: &mut Media, media: &NegotiatedMedia) {
-    // Never rtcp-mux-only: an answer must not have it (RFC 8858 §4.3).
-    section.add_attribute_from_str("rtcp-mux");
-    if media.rtcp_rsize {
-        section.add_attribute_from_str("rtcp-rsize");
-    }
-    if media.extmap_allow_mixed {
-        section.add_attribute_from_str("extmap-allow-mixed");
-    }
-    for extension in &media.extensions {
-        // An extension that was offered with a direction is answered with the opposite one (RFC 8285 §7).
-        let direction = extension.direction.map(|_| format!("/{}", media.direction.as_str())).unwrap_or_default();
-        section.add_attribute_with_value("extmap", format!("{}{direction} {}", extension.id, extension.uri));
-    }
-    for format in &media.formats {
-        write_format(section, format);
-    }
-}
-
-fn write_format(section: &mut Media, offered: &OfferedFormat) {
-    let number = offered.payload_type.0;
-    let mut map = format!("{number} {}/{}", offered.format.codec.encoding_name(), offered.format.clock_rate);
-    if offered.channels > 1 {
-        map.push_str(&format!("/{}", offered.channels));
-    }
-    section.add_attribute_with_value("rtpmap", map);
-    let fmtp = offered.fmtp.as_deref().and_then(|fmtp| Parameters(fmtp).answered(offered.format.codec));
-    if let Some(fmtp) = fmtp {
-        section.add_attribute_with_value("fmtp", format!("{number} {fmtp}"));
-    }
-    for feedback in &offered.feedback {
-        section.add_attribute_with_value("rtcp-fb", format!("{number} {feedback}"));
-    }
-}
-
-fn write_source(section: &mut Media, source: &Source) {
-    let Source { ssrc: Ssrc(ssrc), cname, stream_id, track_id } = source;
-    section.add_attribute_with_value("msid", format!("{stream_id} {track_id}"));
-    section.add_attribute_with_value("ssrc", format!("{ssrc} cname:{cname}"));
-    section.add_attribute_with_value("ssrc", format!("{ssrc} msid:{stream_id} {track_id}"));
+    section.add_attribute_with_value("setup", setup);
 }

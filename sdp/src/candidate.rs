@@ -1,5 +1,5 @@
 //! Host candidates (RFC 8839 §5.1), as an ICE-lite server announces them. Which addresses a client is told, signaling decides; the
-//! client's own candidates are never read, since every pair begins with its check.
+//! client's own candidates are no more than told to a user, since every pair begins with its check.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

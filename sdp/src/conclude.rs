@@ -3,12 +3,17 @@
 
 use oneport_rtp::ids::Mid;
 
-use crate::media::{Direction, Kind, OfferedExtension, OfferedMedia};
+use crate::media::{Direction, Kind, OfferedExtension, OfferedFormat, OfferedMedia};
 use crate::negotiate::{Choice, Role};
 use crate::negotiated::{Capabilities, Negotiated, NegotiatedMedia};
 use crate::offer::Offer;
 use crate::rejection::{Rejection, Section};
+use crate::simulcast::{self, Layer, Simulcast};
 use crate::transport::{Setup, Transport};
+
+/// RFC 8852 §4: which layer a packet belongs to, and of which layer it is a retransmission. Answered with simulcast only.
+const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
 
 /// Checks what the accepted sections have in common, and puts the answer together.
 pub(crate) fn conclude(
@@ -17,8 +22,8 @@ pub(crate) fn conclude(
     role: Role,
     chosen: Vec<Option<Choice>>,
 ) -> Result<Negotiated, Rejection> {
-    if offer.ice_lite {
-        return Err(Rejection::IceLite);
+    if let Some(line) = offer.ice_lite {
+        return Err(Rejection::IceLite { line });
     }
     let accepted: Vec<&OfferedMedia> =
         offer.media.iter().zip(&chosen).filter(|(_, choice)| choice.is_some()).map(|(media, _)| media).collect();
@@ -44,6 +49,7 @@ pub(crate) fn conclude(
         media: media.collect(),
         bundle,
         extmap_allow_mixed: offer.extmap_allow_mixed,
+        ice2: offer.ice2,
     })
 }
 
@@ -76,24 +82,25 @@ fn transport_of(tagged: &OfferedMedia, accepted: &[&OfferedMedia]) -> Result<(Tr
 fn negotiated_media(media: &OfferedMedia, choice: Option<Choice>, ours: &Capabilities, role: Role) -> NegotiatedMedia {
     let accepted = choice.is_some();
     let mut formats = choice.map(|choice| choice.formats).unwrap_or_default();
-    let video = media.kind == Kind::Video;
-    let mut feedback: Vec<String> = Vec::new();
-    for format in &mut formats {
-        format.feedback.retain(|value| video && ours.video_feedback.contains(&value.as_str()));
-        feedback.extend(format.feedback.iter().filter(|value| !feedback.contains(value)).cloned().collect::<Vec<_>>());
+    let feedback = honour_feedback(&mut formats, media, ours);
+    let mut extensions = honoured_extensions(media, ours, role);
+    extensions.retain(|_| accepted);
+    let encoded = accepted && role == Role::Publish && media.kind == Kind::Video;
+    let (simulcast, layers) = if encoded { layers_of(media, &formats, &extensions, ours) } else { (None, Vec::new()) };
+    if simulcast.is_none() {
+        extensions.retain(|extension| ![RID, REPAIRED_RID].contains(&extension.uri.as_str()));
     }
-    let honoured = |extension: &&OfferedExtension| {
-        accepted
-            && ours.extensions.contains(&extension.uri.as_str())
-            && extension.direction.is_none_or(|direction| role.suits(direction))
-    };
     NegotiatedMedia {
         kind: media.kind.clone(),
         mid: media.mid,
         accepted,
         formats,
-        extensions: media.extensions.iter().filter(honoured).cloned().collect(),
+        extensions,
         ssrcs: media.ssrcs.clone(),
+        ssrc_groups: media.ssrc_groups.clone(),
+        simulcast,
+        layers,
+        bitrates: ours.bitrates.filter(|_| encoded),
         feedback,
         direction: if accepted { role.answer() } else { Direction::Inactive },
         protocol: media.protocol.clone(),
@@ -101,4 +108,40 @@ fn negotiated_media(media: &OfferedMedia, choice: Option<Choice>, ours: &Capabil
         rtcp_rsize: media.rtcp_rsize,
         extmap_allow_mixed: media.extmap_allow_mixed,
     }
+}
+
+/// Leaves of the formats' feedback and retransmissions what we have too. Returns the feedback of all of them.
+fn honour_feedback(formats: &mut [OfferedFormat], media: &OfferedMedia, ours: &Capabilities) -> Vec<String> {
+    let honoured = if media.kind == Kind::Video { &ours.video_feedback } else { &ours.audio_feedback };
+    let mut feedback: Vec<String> = Vec::new();
+    for format in formats {
+        format.rtx = format.rtx.filter(|_| ours.rtx);
+        format.feedback.retain(|value| honoured.contains(&value.as_str()));
+        feedback.extend(format.feedback.iter().filter(|value| !feedback.contains(value)).cloned().collect::<Vec<_>>());
+    }
+    feedback
+}
+
+fn honoured_extensions(media: &OfferedMedia, ours: &Capabilities, role: Role) -> Vec<OfferedExtension> {
+    let honoured = |extension: &&OfferedExtension| {
+        ours.extensions.contains(&extension.uri.as_str())
+            && extension.direction.is_none_or(|direction| role.suits(direction))
+    };
+    media.extensions.iter().filter(honoured).cloned().collect()
+}
+
+/// Simulcast by RIDs, if packets can carry them, or else by SSRCs.
+fn layers_of(
+    media: &OfferedMedia,
+    formats: &[OfferedFormat],
+    extensions: &[OfferedExtension],
+    ours: &Capabilities,
+) -> (Option<Simulcast>, Vec<Layer>) {
+    if !ours.simulcast {
+        return (None, Vec::new());
+    }
+    let carried = extensions.iter().any(|extension| extension.uri == RID);
+    let simulcast = carried.then(|| Simulcast::accepted(media, formats)).flatten();
+    let layers = simulcast.as_ref().map_or_else(|| simulcast::layers_by_ssrc(media), Simulcast::layers);
+    (simulcast, layers)
 }

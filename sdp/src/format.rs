@@ -8,7 +8,8 @@ use oneport_rtp::payload::{Codec, Format, Variant};
 use crate::fmtp::Parameters;
 use crate::media::{Attributes, Kind, OfferedFormat};
 
-/// Formats that carry or repair others; nobody calls them codecs.
+/// Formats that carry or repair others; nobody calls them codecs. Telephone events and comfort noise go with them: a client does not
+/// miss them in an answer.
 const AUXILIARY: [&str; 8] = ["rtx", "red", "ulpfec", "flexfec", "flexfec-03", "telephone-event", "CN", "parityfec"];
 
 /// Payload types whose packets look like RTCP when both share a port (RFC 5761 §4).
@@ -29,6 +30,7 @@ pub(crate) fn read(kind: &Kind, list: &str, attributes: Attributes<'_>) -> (Vec<
     let mut formats: Vec<OfferedFormat> = Vec::new();
     let mut names: Vec<String> = Vec::new();
     let mut seen = [false; 128];
+    let mut retransmissions: Vec<Retransmission> = Vec::new();
     for number in list.split_whitespace().filter_map(|number| number.parse::<u8>().ok()) {
         let first = seen.get_mut(usize::from(number)).is_some_and(|seen| !std::mem::replace(seen, true));
         if !first || LIKE_RTCP.contains(&number) {
@@ -39,9 +41,33 @@ pub(crate) fn read(kind: &Kind, list: &str, attributes: Attributes<'_>) -> (Vec<
         if !auxiliary && !names.iter().any(|name| name.eq_ignore_ascii_case(map.name)) {
             names.push(map.name.to_owned());
         }
+        retransmissions.extend(retransmission(number, &map, attributes));
         formats.extend(offered_format(kind, number, &map, attributes));
     }
+    for format in &mut formats {
+        let clock_rate = format.format.clock_rate;
+        let own = retransmissions.iter().find(|rtx| rtx.of == format.payload_type && rtx.clock_rate == clock_rate);
+        format.rtx = own.map(|rtx| rtx.payload_type);
+    }
     (formats, names)
+}
+
+/// A format of retransmissions.
+struct Retransmission {
+    payload_type: PayloadType,
+    /// The payload type that is sent again.
+    of: PayloadType,
+    clock_rate: u32,
+}
+
+/// `rtx` with `apt` (RFC 4588 §8.6).
+fn retransmission(number: u8, map: &RtpMap<'_>, attributes: Attributes<'_>) -> Option<Retransmission> {
+    if !map.name.eq_ignore_ascii_case("rtx") {
+        return None;
+    }
+    let fmtp = of_payload_type(number, "fmtp", attributes).next()?;
+    let of = PayloadType(Parameters(fmtp).value("apt")?.parse().ok()?);
+    Some(Retransmission { payload_type: PayloadType(number), of, clock_rate: map.clock_rate })
 }
 
 /// The attribute's value for one payload type.
@@ -82,12 +108,13 @@ fn offered_format(kind: &Kind, number: u8, map: &RtpMap<'_>, attributes: Attribu
         channels: map.channels,
         fmtp: fmtp.map(str::to_owned),
         feedback: feedback(number, attributes),
+        rtx: None,
     })
 }
 
 fn clock_rate(codec: Codec) -> u32 {
     match codec {
-        Codec::Opus => 48_000,
+        Codec::Opus | Codec::Red => 48_000,
         Codec::Pcmu | Codec::Pcma => 8_000,
         _ => 90_000,
     }
@@ -100,9 +127,19 @@ fn variant(codec: Codec, parameters: Parameters<'_>) -> Option<Variant> {
             profile: parameters.h264_profile(),
             packetization_mode: parameters.number("packetization-mode", 0).filter(|mode| *mode <= 1)?,
         },
-        Codec::H265 => Variant::Profile(parameters.number("profile-id", 1)?),
+        // RFC 7798 §7.1
+        Codec::H265 => Variant::Tiered {
+            profile: parameters.number("profile-id", 1)?,
+            tier: parameters.number("tier-flag", 0)?,
+            level: parameters.number("level-id", 93)?,
+        },
         Codec::Vp9 => Variant::Profile(parameters.number("profile-id", 0)?),
-        Codec::Av1 => Variant::Profile(parameters.number("profile", 0)?),
+        // RTP Payload Format For AV1, section 7.2
+        Codec::Av1 => Variant::Tiered {
+            profile: parameters.number("profile", 0)?,
+            tier: parameters.number("tier", 0)?,
+            level: parameters.number("level-idx", 5)?,
+        },
         _ => Variant::Plain,
     })
 }

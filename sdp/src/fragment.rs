@@ -209,12 +209,14 @@ mod tests {
 
     #[test]
     fn what_real_clients_send_is_read() {
-        let firefox = "a=ice-ufrag:vAO2\na=ice-pwd:g/Pm7nc1pdKo/xzVkWQkTEUM\nm=audio 9 UDP/TLS/RTP/SAVPF 0\na=\na=mid:0\n";
+        let firefox =
+            "a=ice-ufrag:vAO2\na=ice-pwd:g/Pm7nc1pdKo/xzVkWQkTEUM\nm=audio 9 UDP/TLS/RTP/SAVPF 0\na=\na=mid:0\n";
         let fragment = Fragment::parse(firefox).unwrap();
         let (ufrag, pwd) = fragment.credentials.unwrap();
         assert_eq!((ufrag.as_str(), pwd.as_str()), ("vAO2", "g/Pm7nc1pdKo/xzVkWQkTEUM"));
         assert!(Fragment::parse("a=end-of-candidates").unwrap().end_of_candidates);
-        let whole = format!("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\n{CREDENTIALS}m=video 9 X 0\r\n{CREDENTIALS}{HOST}");
+        let whole =
+            format!("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\n{CREDENTIALS}m=video 9 X 0\r\n{CREDENTIALS}{HOST}");
         assert_eq!(Fragment::parse(&whole).unwrap().candidates.len(), 1);
     }
 

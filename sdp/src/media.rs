@@ -7,10 +7,9 @@ use oneport_rtp::payload::{Format, MediaKind};
 use sdp_types::{Attribute, Media, Session};
 
 use crate::format;
+use crate::simulcast::{self, Alternative, OfferedRid};
+use crate::streams::{self, Semantics};
 use crate::transport::Transport;
-
-/// Most SSRCs that are kept of an m-section: simulcast with RTX has six.
-const MAX_SSRCS: usize = 64;
 
 /// What an m-section carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +107,8 @@ pub struct OfferedFormat {
     pub fmtp: Option<String>,
     /// `a=rtcp-fb` values, such as `nack pli`.
     pub feedback: Vec<String>,
+    /// The payload type of its retransmissions (RFC 4588), where there is one.
+    pub rtx: Option<PayloadType>,
 }
 
 /// A header extension of an m-section (RFC 8285 §5).
@@ -143,6 +144,12 @@ pub struct OfferedMedia {
     pub extensions: Vec<OfferedExtension>,
     /// SSRCs of media, without the repair streams of `a=ssrc-group:FID` and `FEC-FR`.
     pub ssrcs: Vec<Ssrc>,
+    /// `a=ssrc-group` of known semantics, with their SSRCs.
+    pub ssrc_groups: Vec<(Semantics, Vec<Ssrc>)>,
+    /// `a=rid`
+    pub rids: Vec<OfferedRid>,
+    /// The layers that the client would send by `a=simulcast`, each with its alternatives. Empty without simulcast.
+    pub simulcast: Vec<Vec<Alternative>>,
     /// Transport protocol of the m-line.
     pub protocol: String,
     /// The m-line's format list as it came.
@@ -183,6 +190,7 @@ impl OfferedMedia {
         let attributes = Attributes(&media.attributes);
         let kind = Kind::new(&media.media);
         let (formats, codec_names) = format::read(&kind, &media.fmt, attributes);
+        let ssrc_groups = streams::groups(attributes);
         OfferedMedia {
             index,
             line,
@@ -191,7 +199,10 @@ impl OfferedMedia {
             formats,
             codec_names,
             extensions: extensions(attributes, &shared.extensions),
-            ssrcs: ssrcs(attributes),
+            ssrcs: streams::ssrcs(attributes, &ssrc_groups),
+            ssrc_groups,
+            rids: simulcast::rids(attributes),
+            simulcast: simulcast::sent(attributes),
             protocol: media.proto.clone(),
             format_list: media.fmt.clone(),
             disabled: media.port == 0 && !attributes.has("bundle-only"),
@@ -204,9 +215,16 @@ impl OfferedMedia {
     }
 }
 
+impl OfferedMedia {
+    /// Whether it leaves the DTLS role to the other side, as only an offer may.
+    pub(crate) fn is_actpass(&self) -> bool {
+        self.transport.setup.as_deref().is_some_and(|setup| setup.eq_ignore_ascii_case("actpass"))
+    }
+}
+
 /// The attributes of a session or an m-section.
 #[derive(Clone, Copy)]
-pub(crate) struct Attributes<'a>(&'a [Attribute]);
+pub(crate) struct Attributes<'a>(pub(crate) &'a [Attribute]);
 
 impl<'a> Attributes<'a> {
     pub(crate) fn has(self, name: &str) -> bool {
@@ -247,24 +265,4 @@ fn extension(value: &str) -> Option<OfferedExtension> {
     };
     let id = id.parse().ok().filter(|id| !matches!(id, 0 | 15))?;
     Some(OfferedExtension { id, uri: words.next()?.to_owned(), direction })
-}
-
-/// SSRCs of media in the offer's order, without those that repair another one.
-fn ssrcs(attributes: Attributes<'_>) -> Vec<Ssrc> {
-    let mut repair = Vec::new();
-    for group in attributes.values("ssrc-group").take(MAX_SSRCS) {
-        let mut words = group.split_whitespace();
-        if matches!(words.next(), Some("FID" | "FEC-FR")) {
-            repair.extend(words.skip(1).take(MAX_SSRCS).filter_map(|ssrc| ssrc.parse().ok()).map(Ssrc));
-        }
-    }
-    let mut kept = Vec::new();
-    for value in attributes.values("ssrc") {
-        let ssrc = value.split_whitespace().next().and_then(|ssrc| ssrc.parse().ok()).map(Ssrc);
-        let Some(ssrc) = ssrc else { continue };
-        if kept.len() < MAX_SSRCS && !kept.contains(&ssrc) && !repair.contains(&ssrc) {
-            kept.push(ssrc);
-        }
-    }
-    kept
 }

@@ -3,9 +3,10 @@
 //! An offer is answered whole or not at all: a client that learns from a status code what is missing is better off than one
 //! that is left with half of its media.
 
-use oneport_rtp::payload::{Format, MediaKind};
+use oneport_rtp::payload::{Codec, Format, MediaKind, Variant};
 
 use crate::conclude::conclude;
+use crate::fmtp::Parameters;
 use crate::media::{Direction, OfferedFormat, OfferedMedia};
 use crate::negotiated::{Capabilities, Negotiated};
 use crate::offer::Offer;
@@ -24,16 +25,22 @@ const PROTOCOLS: [&str; 8] = [
     "RTP/AVP",
 ];
 
-/// Agrees on what a publisher sends: one format for each m-section, the first of the offer's that is accepted here.
+/// Agrees on what a publisher sends: one format for each m-section, the first of our codecs that the offer has, and RED with Opus.
 pub fn negotiate_publish(offer: &Offer, ours: &Capabilities) -> Result<Negotiated, Rejection> {
     let chosen = choose(offer, Role::Publish, |media, kind| {
-        let first = common(media, ours).next().cloned();
-        first.map(|format| vec![format]).ok_or_else(|| no_common_codec(media, kind, ours))
+        let mut formats = common(media, ours);
+        formats.truncate(1);
+        if formats.is_empty() {
+            return Err(no_common_codec(media, kind, ours));
+        }
+        add_redundancy(&mut formats, media, ours);
+        Ok(formats)
     })?;
     conclude(offer, ours, Role::Publish, chosen)
 }
 
-/// Agrees on what a viewer receives: every format that both sides have, with those first that take what is published.
+/// Agrees on what a viewer receives: every format that both sides have, with those first that take what is published, and then in
+/// the order of our codecs.
 pub fn negotiate_play(offer: &Offer, ours: &Capabilities, published: &[Format]) -> Result<Negotiated, Rejection> {
     let chosen = choose(offer, Role::Play, |media, kind| playable(media, kind, ours, published))?;
     let kinds: Vec<MediaKind> = chosen.iter().flatten().map(|choice| choice.kind).collect();
@@ -120,13 +127,37 @@ fn check_section(media: &OfferedMedia, role: Role) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The offered formats whose codec is accepted here, in the offer's order.
-fn common<'a>(media: &'a OfferedMedia, ours: &'a Capabilities) -> impl Iterator<Item = &'a OfferedFormat> {
-    media.formats.iter().filter(|offered| ours.codecs.contains(&offered.format.codec))
+/// The offered formats whose codec is accepted here, in the order of our codecs. Among those of one codec the offer's order holds, but
+/// H264's packetization mode 1 comes before mode 0, which not every encoder can keep to.
+fn common(media: &OfferedMedia, ours: &Capabilities) -> Vec<OfferedFormat> {
+    let rank = |offered: &OfferedFormat| {
+        let codec = ours.codecs.iter().position(|codec| *codec == offered.format.codec)?;
+        let mode_0 = matches!(offered.format.variant, Variant::H264 { packetization_mode: 0, .. });
+        Some((codec, mode_0))
+    };
+    let primary = media.formats.iter().filter(|offered| offered.format.codec != Codec::Red);
+    let mut ranked: Vec<_> = primary.filter_map(|offered| Some((rank(offered)?, offered))).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, offered)| offered.clone()).collect()
+}
+
+/// Adds the RED formats that repeat nothing but what is among the formats. Behind them, as a browser that finds RED first sends
+/// nothing else.
+fn add_redundancy(formats: &mut Vec<OfferedFormat>, media: &OfferedMedia, ours: &Capabilities) {
+    let red = media.formats.iter().filter(|offered| offered.format.codec == Codec::Red);
+    for offered in red.filter(|_| ours.codecs.contains(&Codec::Red)) {
+        let carried = Parameters(offered.fmtp.as_deref().unwrap_or_default()).redundant();
+        let is_opus = |format: &OfferedFormat| format.format.codec == Codec::Opus;
+        let taken = |number| formats.iter().any(|format| format.payload_type == number && is_opus(format));
+        if !carried.is_empty() && carried.iter().all(|number| taken(*number)) {
+            formats.push(offered.clone());
+        }
+    }
 }
 
 fn no_common_codec(media: &OfferedMedia, kind: MediaKind, ours: &Capabilities) -> Rejection {
-    let ours = ours.codecs.iter().copied().filter(|codec| codec.kind() == kind).collect();
+    let primary = ours.codecs.iter().copied().filter(|codec| *codec != Codec::Red);
+    let ours = primary.filter(|codec| codec.kind() == kind).collect();
     Rejection::NoCommonCodec { section: Section::of(media), kind, offered: media.codec_names.clone(), ours }
 }
 
@@ -137,9 +168,10 @@ fn playable(
     ours: &Capabilities,
     published: &[Format],
 ) -> Result<Vec<OfferedFormat>, Rejection> {
-    let sent: Vec<&Format> = published.iter().filter(|format| format.codec.kind() == kind).collect();
+    let of_kind = |format: &&Format| format.codec.kind() == kind && format.codec != Codec::Red;
+    let sent: Vec<&Format> = published.iter().filter(of_kind).collect();
     let fitness = |offered: &OfferedFormat| sent.iter().filter_map(|sent| offered.format.fitness_for(sent)).min();
-    let mut formats: Vec<OfferedFormat> = common(media, ours).cloned().collect();
+    let mut formats = common(media, ours);
     if let Some(first) = sent.first() {
         if !formats.iter().any(|offered| fitness(offered).is_some()) {
             return Err(Rejection::codec_not_offered(media, kind, first));
@@ -148,5 +180,6 @@ fn playable(
         return Err(no_common_codec(media, kind, ours));
     }
     formats.sort_by_key(|offered| fitness(offered).unwrap_or(u8::MAX));
+    add_redundancy(&mut formats, media, ours);
     Ok(formats)
 }

@@ -4,17 +4,38 @@ use oneport_rtp::ids::{Mid, Ssrc};
 use oneport_rtp::payload::Codec;
 
 use crate::media::{Direction, Kind, OfferedExtension, OfferedFormat};
+use crate::simulcast::{Layer, Simulcast};
+use crate::streams::Semantics;
 use crate::transport::{OfferedFingerprint, Setup};
 
 /// What this server takes part in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Capabilities {
-    /// The codecs that are accepted.
+    /// The codecs that are accepted, the preferred ones first. RED is answered along with Opus only.
     pub codecs: Vec<Codec>,
     /// URIs of the header extensions that are honoured.
     pub extensions: Vec<&'static str>,
+    /// RTCP feedback for audio, such as `transport-cc`.
+    pub audio_feedback: Vec<&'static str>,
     /// RTCP feedback for video, such as `nack pli` and `ccm fir`.
     pub video_feedback: Vec<&'static str>,
+    /// Retransmissions in a stream of their own (RFC 4588).
+    pub rtx: bool,
+    /// A publisher may send its video in several layers (RFC 8853).
+    pub simulcast: bool,
+    /// What a publisher is told of the bitrate of its video.
+    pub bitrates: Option<Bitrates>,
+}
+
+/// Bounds of a video encoder, in kbit/s. What is not given is left to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bitrates {
+    /// It does not go below this while there is room.
+    pub min_kbps: Option<u32>,
+    /// It begins with this.
+    pub start_kbps: Option<u32>,
+    /// It never goes above this.
+    pub max_kbps: Option<u32>,
 }
 
 /// What both sides have agreed on.
@@ -35,6 +56,8 @@ pub struct Negotiated {
     pub bundle: Option<Vec<Mid>>,
     /// `a=extmap-allow-mixed` was offered at session level.
     pub extmap_allow_mixed: bool,
+    /// `a=ice-options:ice2` was offered (RFC 8445 §10).
+    pub ice2: bool,
 }
 
 /// What has been agreed on for one m-section.
@@ -53,6 +76,14 @@ pub struct NegotiatedMedia {
     pub extensions: Vec<OfferedExtension>,
     /// SSRCs that the client announced for media.
     pub ssrcs: Vec<Ssrc>,
+    /// `a=ssrc-group` of the offer, with their SSRCs: the second of a FID group retransmits the first.
+    pub ssrc_groups: Vec<(Semantics, Vec<Ssrc>)>,
+    /// What is answered of `a=rid` and `a=simulcast`; `None` where there is no simulcast, or only that of `a=ssrc-group:SIM`.
+    pub simulcast: Option<Simulcast>,
+    /// The layers of a publisher's track in the order of the answer; empty for a track with one source.
+    pub layers: Vec<Layer>,
+    /// What a publisher is told of the bitrate of its video.
+    pub bitrates: Option<Bitrates>,
     /// RTCP feedback that both sides have.
     pub feedback: Vec<String>,
     /// Direction of the answer.

@@ -54,8 +54,8 @@ pub enum Rejection {
     #[error("{section} has no a=ice-ufrag and a=ice-pwd that can be used, and neither has the session")]
     NoIceCredentials { section: Section },
 
-    #[error("the offer says a=ice-lite, as this server does; one side has to be a full ICE agent")]
-    IceLite,
+    #[error("line {line} of the offer says a=ice-lite, as this server does; one side has to be a full ICE agent")]
+    IceLite { line: usize },
 
     #[error("{section} has no a=rtcp-mux; RTP and RTCP share one port here")]
     NoRtcpMux { section: Section },
@@ -92,6 +92,15 @@ pub enum Rejection {
 
     #[error("no m-section of the offer can be used: {sections} of them, none an active audio or video section")]
     NothingUsable { sections: usize },
+
+    #[error("the answer has {answered} m-sections, and the server's offer has {offered}")]
+    OtherSections { offered: usize, answered: usize },
+
+    #[error("{section} of the answer is not the offer's: it has another kind, mid or payload type")]
+    OtherSection { section: Section },
+
+    #[error("{section} has a=setup:actpass; an answer says active or passive")]
+    UndecidedSetup { section: Section },
 }
 
 impl Rejection {
@@ -117,11 +126,14 @@ fn in_words(format: &Format) -> String {
         Variant::Plain => codec.to_string(),
         Variant::H264 { packetization_mode, .. } => format!("{codec} with packetization-mode {packetization_mode}"),
         Variant::Profile(profile) => format!("{codec} with profile {profile}"),
+        Variant::Tiered { profile, tier, level } => {
+            format!("{codec} with profile {profile}, tier {tier} and level {level}")
+        }
     }
 }
 
 /// The items with commas between, "none" when there are none.
-fn list<T: fmt::Display>(items: &[T]) -> String {
+pub(crate) fn list<T: fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();
     }

@@ -11,7 +11,7 @@
 use crate::http::{Request, Response};
 use crate::journal;
 use crate::name::StreamName;
-use crate::negotiate::{self, Agreement, Egress, Terms};
+use crate::negotiate::{self, Agreement, Egress};
 use crate::problem::Problem;
 use crate::public_id::PublicId;
 use crate::registry::{IceSession, Session};
@@ -50,7 +50,7 @@ pub(crate) fn make(
     name: StreamName,
     published: &[Format],
 ) -> Result<Response, Problem> {
-    let terms = signaling.terms(request, &name)?;
+    let counter = negotiate::counter(&signaling.terms(request, &name)?, published)?;
     let public_id = PublicId::random().map_err(session::no_randomness)?;
     let egress = Egress::random(&name).map_err(session::no_randomness)?;
     let local = match signaling.engine.submit(Command::Reserve) {
@@ -58,10 +58,10 @@ pub(crate) fn make(
         Reply::Refused(refusal) => return Err(Problem::from_refusal(refusal, &name)),
         _ => return Err(Problem::Internal("the engine did not reserve the session")),
     };
-    let counter = Counter::new(&negotiate::counter_spec(&terms, published));
     let offer = negotiate::counter_offer(&counter, &local, &session::told(signaling, request, &local), &egress);
     let ice = IceSession { entity_tag: local.ufrag.clone(), ..IceSession::default() };
-    let session = Session { public_id, name, role: Role::Play, ice, formats: Vec::new(), sections: Vec::new() };
+    let session =
+        Session { public_id, name, role: Role::Play, ice, formats: Vec::new(), sections: Vec::new(), ice2: false };
     signaling.registry.borrow_mut().reserve(local.session, session);
     signaling.counter_offers.borrow_mut().0.insert(local.session, (counter, egress));
     let until = httpdate::fmt_http_date(SystemTime::now() + VALIDITY);

@@ -47,8 +47,9 @@ impl Kinds {
         if body.trim_ascii().is_empty() {
             return Ok(Kinds::ALL);
         }
-        let names: Vec<String> = serde_json::from_slice(body)
-            .map_err(|error| Problem::BadParameter(format!("The body must be a JSON array of event names: {error}.")))?;
+        let names: Vec<String> = serde_json::from_slice(body).map_err(|error| {
+            Problem::BadParameter(format!("The body must be a JSON array of event names: {error}."))
+        })?;
         let bit = |name: &String| {
             let at = NAMES.iter().position(|known| known == name);
             let unknown = || format!("There is no event {name:?}; there are {}.", NAMES.join(", "));
@@ -160,7 +161,8 @@ impl Feed {
             let is_stopping = self.streams.borrow().is_stopping.get();
             if is_stopping || self.streams.borrow().kinds(self.id, &self.stream).is_none() {
                 self.is_over = true;
-                return (is_stopping && self.kinds.has("reconnect")).then(|| event("reconnect", &json!({})).into_bytes());
+                return (is_stopping && self.kinds.has("reconnect"))
+                    .then(|| event("reconnect", &json!({})).into_bytes());
             }
             let view = self.registry.borrow().view(&self.session.name);
             let text = self.news(view);
@@ -254,6 +256,7 @@ mod tests {
             ice: IceSession::default(),
             formats: vec![],
             sections: vec![section],
+            ice2: false,
         };
         Feed {
             registry: Rc::default(),

@@ -47,7 +47,8 @@ pub(crate) fn select(signaling: &Signaling, request: &Request, id: &str) -> Resu
     }
     let wish: Wish = serde_json::from_slice(&request.body)
         .map_err(|error| Problem::BadParameter(format!("The body is no layer selection: {error}.")))?;
-    let known = |mid: &String| session.sections.iter().any(|section| section.mid.is_some_and(|own| own.as_str() == mid));
+    let known =
+        |mid: &String| session.sections.iter().any(|section| section.mid.is_some_and(|own| own.as_str() == mid));
     if let Some(mid) = wish.media_id.as_ref().filter(|mid| !known(mid)) {
         return Err(Problem::BadParameter(format!("The session has no m-section with the mid {mid:?}.")));
     }

@@ -3,16 +3,16 @@
 
 use crate::name::StreamName;
 use crate::problem::Problem;
-use crate::registry::SessionSection;
+use crate::registry::{Session, SessionSection};
 use oneport_engine::control::{
-    Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LocalTransport, NegotiatedExtension, NegotiatedFormat,
-    Role, SessionId, SessionSpec, StreamId, TrackSpec,
+    Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LayerSpec, LocalTransport, NegotiatedExtension,
+    NegotiatedFormat, Role, SessionId, SessionSpec, StreamId, TrackSpec,
 };
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::payload::{Codec, Format, MediaKind};
 use oneport_sdp::{
-    Capabilities, LocalDescription, Negotiated, NegotiatedMedia, Offer, OfferedFormat, Rejection, SdpError, Setup,
-    Source, negotiate_play, negotiate_publish, write_answer,
+    Bitrates, Capabilities, Counter, Layer, LocalDescription, LocalFragment, Negotiated, NegotiatedMedia, Offer,
+    OfferedFormat, Rejection, SdpError, Setup, Source, negotiate_play, negotiate_publish, write_answer, write_fragment,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -37,17 +37,20 @@ impl From<Rejection> for Problem {
 pub(crate) struct Terms {
     /// The codecs, the preferred ones of each kind first.
     pub(crate) codecs: Vec<Codec>,
+    /// What a publisher is told of the bitrate of its video.
+    pub(crate) bitrates: Option<Bitrates>,
 }
 
 /// What the engine honours at this time, within the terms.
 fn capabilities(terms: &Terms) -> Capabilities {
-    // Layers are not switched yet: RIDs would be answered and not honoured.
-    let layers = [Extension::Rid, Extension::RepairedRid];
-    let extensions = Extension::ALL.iter().filter(|extension| !layers.contains(extension));
     Capabilities {
         codecs: terms.codecs.clone(),
-        extensions: extensions.map(|extension| extension.uri()).collect(),
+        bitrates: terms.bitrates,
+        extensions: Extension::ALL.iter().map(|extension| extension.uri()).collect(),
         video_feedback: KEYFRAME_FEEDBACK.iter().map(|(name, _)| *name).collect(),
+        simulcast: true,
+        // No retransmissions yet, and no feedback for audio.
+        ..Capabilities::default()
     }
 }
 
@@ -97,6 +100,11 @@ impl Agreement {
         Ok(Agreement { role: Role::Play, negotiated })
     }
 
+    /// Takes the answer to a counter-offer.
+    pub(crate) fn countered(counter: &Counter, answer: &Offer) -> Result<Agreement, Problem> {
+        Ok(Agreement { role: Role::Play, negotiated: counter.accept(answer)? })
+    }
+
     /// Publishing or playing.
     pub(crate) fn role(&self) -> Role {
         self.role
@@ -140,39 +148,17 @@ impl Agreement {
 
     /// The answer's text, with candidates at `addresses`.
     pub(crate) fn answer(&self, local: &LocalTransport, addresses: &[IpAddr], egress: &Egress) -> String {
-        let description = LocalDescription {
-            ice_ufrag: local.ufrag.clone(),
-            ice_pwd: local.pwd.clone(),
-            fingerprints: local
-                .fingerprints
-                .iter()
-                .map(|own| (own.digest.name().to_owned(), own.bytes.clone()))
-                .collect(),
-            candidates: addresses.iter().map(|ip| SocketAddr::new(*ip, local.port)).collect(),
-            session_id: egress.session_id,
-            sources: self
-                .negotiated
-                .media
-                .iter()
-                .enumerate()
-                .map(|(index, media)| self.source(index, media, egress))
-                .collect(),
-        };
-        write_answer(&self.negotiated, &description)
+        let sends = self.role == Role::Play;
+        write_answer(&self.negotiated, &description(&self.negotiated, sends, local, addresses, egress))
+    }
+
+    /// Whether the answer says that it follows RFC 8445.
+    pub(crate) fn ice2(&self) -> bool {
+        self.negotiated.ice2
     }
 
     fn accepted(&self) -> impl Iterator<Item = (usize, &NegotiatedMedia)> {
         self.negotiated.media.iter().enumerate().filter(|(_, media)| media.accepted)
-    }
-
-    fn source(&self, index: usize, media: &NegotiatedMedia, egress: &Egress) -> Option<Source> {
-        let sends = self.role == Role::Play && media.accepted;
-        sends.then(|| Source {
-            ssrc: egress.ssrc(index),
-            cname: egress.cname.clone(),
-            stream_id: egress.stream_id.clone(),
-            track_id: format!("{}-{}", egress.stream_id, media.kind.as_str()),
-        })
     }
 
     fn track(&self, index: usize, media: &NegotiatedMedia, egress: &Egress) -> Option<TrackSpec> {
@@ -186,15 +172,84 @@ impl Agreement {
                 Role::Publish => media.ssrcs.clone(),
                 Role::Play => vec![egress.ssrc(index)],
             },
-            layers: Vec::new(),
+            layers: media.layers.iter().map(layer_spec).collect(),
             keyframe_request: if kind == MediaKind::Video { keyframe_request(media) } else { None },
             cname: egress.cname.clone(),
         })
     }
 }
 
+/// A counter-offer within the terms, with the formats first that take what is published.
+pub(crate) fn counter(terms: &Terms, published: &[Format]) -> Result<Counter, Problem> {
+    Ok(Counter::new(capabilities(terms), published)?)
+}
+
+/// A counter-offer's text, with candidates at `addresses`.
+pub(crate) fn counter_offer(
+    counter: &Counter,
+    local: &LocalTransport,
+    addresses: &[IpAddr],
+    egress: &Egress,
+) -> String {
+    counter.write(&description(counter.offered(), true, local, addresses, egress))
+}
+
+/// The text that answers an ICE restart.
+pub(crate) fn restart_answer(local: &LocalTransport, addresses: &[IpAddr], session: &Session) -> String {
+    let tagged = session.sections.first();
+    write_fragment(&LocalFragment {
+        ice_ufrag: local.ufrag.clone(),
+        ice_pwd: local.pwd.clone(),
+        candidates: candidates(local, addresses),
+        tagged: tagged.map_or((None, MediaKind::Audio), |section| (section.mid, section.kind)),
+        ice2: session.ice2,
+    })
+}
+
+fn candidates(local: &LocalTransport, addresses: &[IpAddr]) -> Vec<SocketAddr> {
+    addresses.iter().map(|ip| SocketAddr::new(*ip, local.port)).collect()
+}
+
+/// Our half of a description, with the sources where we send.
+fn description(
+    negotiated: &Negotiated,
+    sends: bool,
+    local: &LocalTransport,
+    addresses: &[IpAddr],
+    egress: &Egress,
+) -> LocalDescription {
+    let fingerprints = local.fingerprints.iter().map(|own| (own.digest.name().to_owned(), own.bytes.clone()));
+    let source =
+        |(index, media): (usize, &NegotiatedMedia)| (sends && media.accepted).then(|| source(index, media, egress));
+    LocalDescription {
+        ice_ufrag: local.ufrag.clone(),
+        ice_pwd: local.pwd.clone(),
+        fingerprints: fingerprints.collect(),
+        candidates: candidates(local, addresses),
+        session_id: egress.session_id,
+        sources: negotiated.media.iter().enumerate().map(source).collect(),
+    }
+}
+
+fn source(index: usize, media: &NegotiatedMedia, egress: &Egress) -> Source {
+    Source {
+        ssrc: egress.ssrc(index),
+        rtx_ssrc: None,
+        cname: egress.cname.clone(),
+        stream_id: egress.stream_id.clone(),
+        track_id: format!("{}-{}", egress.stream_id, media.kind.as_str()),
+    }
+}
+
 fn negotiated_format(offered: &OfferedFormat) -> NegotiatedFormat {
     NegotiatedFormat { payload_type: offered.payload_type, format: offered.format }
+}
+
+fn layer_spec(layer: &Layer) -> LayerSpec {
+    match layer {
+        Layer::Rid(rid) => LayerSpec::Rid(*rid),
+        Layer::Ssrc(ssrc) => LayerSpec::Ssrc(*ssrc),
+    }
 }
 
 fn negotiated_extension(offered: &oneport_sdp::OfferedExtension) -> Option<NegotiatedExtension> {

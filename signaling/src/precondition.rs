@@ -52,7 +52,9 @@ mod tests {
 
     #[test]
     fn a_tag_is_found_strong_or_weak_alone_or_among_others() {
-        for fields in [&["\"ab+/12\""][..], &["W/\"ab+/12\""], &["\"x\", \"ab+/12\""], &["\"x\"", "\"ab+/12\""], &["ab+/12"]] {
+        for fields in
+            [&["\"ab+/12\""][..], &["W/\"ab+/12\""], &["\"x\", \"ab+/12\""], &["\"x\"", "\"ab+/12\""], &["ab+/12"]]
+        {
             assert_eq!(measured(fields), Ok(IfMatch::This), "{fields:?}");
         }
     }

@@ -76,7 +76,9 @@ pub enum Problem {
     #[error("If-Match does not name the present ICE session: it was restarted since, or never was this one.")]
     PreconditionFailed,
     /// An answer to no counter-offer.
-    #[error("This session awaits no SDP answer: it was made from an offer of the client's, or its counter-offer was answered.")]
+    #[error(
+        "This session awaits no SDP answer: it was made from an offer of the client's, or its counter-offer was answered."
+    )]
     NoCounterOffer,
     /// A parameter in the query, or a member in a JSON body.
     #[error("{0}")]

@@ -129,7 +129,17 @@ mod tests {
         let name = |app, stream| StreamName::new(app, stream).unwrap();
         assert_eq!(Route::find("/whip/a/b"), Ok(Route::Endpoint(Role::Publish, name("a", "b"))));
         assert_eq!(Route::find("/whep/b"), Ok(Route::Endpoint(Role::Play, name("live", "b"))));
-        for path in ["/whip", "/whep", "/whip/a/b/c", "/Whip/a", "/session", "/session/a/b", "/session/a/events/b/c", "/nothing", "/readyz/"] {
+        for path in [
+            "/whip",
+            "/whep",
+            "/whip/a/b/c",
+            "/Whip/a",
+            "/session",
+            "/session/a/b",
+            "/session/a/events/b/c",
+            "/nothing",
+            "/readyz/",
+        ] {
             assert_eq!(Route::find(path), Err(Problem::NotFound), "{path}");
         }
         for path in ["/whip/", "/whip//b", "/whip/a/", "/whip/..", "/play/%2e%2e/x", "/publish/a%2Fb", "/%zz"] {

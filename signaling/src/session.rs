@@ -136,6 +136,7 @@ impl Agreement {
     pub(crate) fn session(&self, public_id: PublicId, name: StreamName, entity_tag: &str) -> Session {
         let (client_ufrag, client_pwd) = self.client_credentials();
         let ice = IceSession { entity_tag: entity_tag.to_owned(), client_ufrag, client_pwd };
-        Session { public_id, name, role: self.role(), ice, formats: self.formats(), sections: self.sections() }
+        let (formats, sections) = (self.formats(), self.sections());
+        Session { public_id, name, role: self.role(), ice, formats, sections, ice2: self.ice2() }
     }
 }

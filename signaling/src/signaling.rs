@@ -1,15 +1,15 @@
 //! The whole of signaling: requests from the HTTP server on one side, the engine on the other, the registry between them.
 
 use crate::cors;
+use crate::counter_offer::CounterOffers;
 use crate::events::{self, EventStreams};
 use crate::health;
 use crate::http::{HttpConfig, Listener, Method, Request, Response};
+use crate::name::StreamName;
+use crate::negotiate::Terms;
 use crate::pages;
 use crate::problem::Problem;
 use crate::registry::{Registry, Session};
-use crate::counter_offer::CounterOffers;
-use crate::name::StreamName;
-use crate::negotiate::Terms;
 use crate::route::{Part, Route};
 use crate::server::{Handler, Server};
 use crate::whep::NoPublisher;
@@ -180,7 +180,7 @@ impl Signaling {
 
     /// What is open to negotiation for a request about a stream.
     pub(crate) fn terms(&self, _request: &Request, _name: &StreamName) -> Result<Terms, Problem> {
-        Ok(Terms { codecs: self.config.codecs.clone() })
+        Ok(Terms { codecs: self.config.codecs.clone(), bitrates: None })
     }
 
     fn with_session(&self, id: SessionId, note: impl FnOnce(&Session)) {

@@ -218,7 +218,7 @@ fn a_value_of_another_type_or_range_is_a_fault() {
         ("public_addresses = [1]", "public_addresses: must be an address such as \"192.0.2.1\", not a whole number"),
         ("public_addresses = [\"0.0.0.0\"]", "public_addresses: 0.0.0.0 is no address of one host"),
         ("video_codecs = [\"opus\"]", "video_codecs: opus is a codec for audio, not for video"),
-        ("audio_codecs = [\"aac\"]", "audio_codecs: \"aac\" is no audio codec; those are opus, PCMU, PCMA"),
+        ("audio_codecs = [\"aac\"]", "audio_codecs: \"aac\" is no audio codec; those are opus, red, PCMU, PCMA"),
         ("audio_codecs = [\"PCMA\", \"pcma\"]", "audio_codecs: has PCMA twice"),
     ] {
         assert_eq!(one_fault(&format!("[media]\n{line}\n")), format!("oneport.toml:2: media.{sentence}"));

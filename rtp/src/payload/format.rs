@@ -25,6 +25,8 @@ impl fmt::Display for MediaKind {
 #[allow(missing_docs, reason = "the names are the codecs' own")]
 pub enum Codec {
     Opus,
+    /// Redundant Opus (RFC 2198): each packet repeats earlier ones.
+    Red,
     Pcmu,
     Pcma,
     Vp8,
@@ -36,8 +38,17 @@ pub enum Codec {
 
 impl Codec {
     /// All of them, in the order in which lists of codecs are printed.
-    pub const ALL: [Codec; 8] =
-        [Codec::Opus, Codec::Pcmu, Codec::Pcma, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::H265, Codec::Av1];
+    pub const ALL: [Codec; 9] = [
+        Codec::Opus,
+        Codec::Red,
+        Codec::Pcmu,
+        Codec::Pcma,
+        Codec::Vp8,
+        Codec::Vp9,
+        Codec::H264,
+        Codec::H265,
+        Codec::Av1,
+    ];
 
     /// The codec of an `a=rtpmap` encoding name, whatever its case.
     pub fn from_encoding_name(name: &str) -> Option<Codec> {
@@ -48,6 +59,7 @@ impl Codec {
     pub fn encoding_name(self) -> &'static str {
         match self {
             Codec::Opus => "opus",
+            Codec::Red => "red",
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
             Codec::Vp8 => "VP8",
@@ -61,7 +73,7 @@ impl Codec {
     /// Which kind of m-section the codec belongs in.
     pub fn kind(self) -> MediaKind {
         match self {
-            Codec::Opus | Codec::Pcmu | Codec::Pcma => MediaKind::Audio,
+            Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => MediaKind::Audio,
             _ => MediaKind::Video,
         }
     }
@@ -117,8 +129,17 @@ pub enum Variant {
         /// `packetization-mode`, 0 when it is not given.
         packetization_mode: u8,
     },
-    /// A numbered profile: VP9 `profile-id`, AV1 `profile`, H265 `profile-id`.
+    /// A numbered profile: VP9 `profile-id`.
     Profile(u8),
+    /// A profile, and how much of it: AV1 `profile`, `tier` and `level-idx`; H265 `profile-id`, `tier-flag` and `level-id`.
+    Tiered {
+        /// Which tools of the codec are used.
+        profile: u8,
+        /// 0 main, 1 high.
+        tier: u8,
+        /// How large and fast, in the codec's own numbers.
+        level: u8,
+    },
 }
 
 /// A payload format: what an `a=rtpmap` and its `a=fmtp` say, as far as forwarding depends on it.
@@ -136,7 +157,8 @@ impl Format {
     /// How well a receiver of this format can take what is sent as `sent`: `None` not at all, and the lower
     /// the better. An H264 receiver is taken at a better or, at the worst, another profile of the same
     /// packetization mode: browsers decode more profiles than they list, and a stream that they might not show is worth more
-    /// to a viewer than a refusal. Packetization mode 1 receives mode 0 (RFC 6184 §8.1).
+    /// to a viewer than a refusal. Packetization mode 1 receives mode 0 (RFC 6184 §8.1). The levels of AV1 and H265 are taken as
+    /// leniently: a publisher names the most that it might send, and seldom sends it. Their profiles and tiers have to do.
     pub fn fitness_for(&self, sent: &Format) -> Option<u8> {
         if self.codec != sent.codec || self.clock_rate != sent.clock_rate {
             return None;
@@ -156,6 +178,16 @@ impl Format {
                     std::cmp::Ordering::Less => 4,
                 };
                 Some(mode_cost + profile_cost)
+            }
+            (
+                Variant::Tiered { profile, tier, level },
+                Variant::Tiered { profile: sent_profile, tier: sent_tier, level: sent_level },
+            ) => {
+                if profile != sent_profile || tier < sent_tier {
+                    return None;
+                }
+                let level_cost = if level < sent_level { 2 } else { 0 };
+                Some(level_cost + (tier - sent_tier).min(1))
             }
             (mine, theirs) => (mine == theirs).then_some(0),
         }
@@ -187,6 +219,21 @@ mod tests {
         assert!(exact < mode_1 && mode_1 < higher && higher < lower);
         assert!(exact.is_some());
         assert_eq!(h264(H264Profile::Main, 0).fitness_for(&h264(H264Profile::Main, 1)), None);
+    }
+
+    #[test]
+    fn a_tier_has_to_do_and_a_level_counts_for_less() {
+        let av1 = |profile, tier, level| {
+            let variant = Variant::Tiered { profile, tier, level };
+            Format { codec: Codec::Av1, clock_rate: 90_000, variant }
+        };
+        let sent = av1(0, 0, 8);
+        let exact = av1(0, 0, 8).fitness_for(&sent);
+        let high_tier = av1(0, 1, 9).fitness_for(&sent);
+        let low_level = av1(0, 0, 5).fitness_for(&sent);
+        assert!(exact.is_some() && exact < high_tier && high_tier < low_level);
+        assert_eq!(av1(1, 0, 8).fitness_for(&sent), None);
+        assert_eq!(av1(0, 0, 8).fitness_for(&av1(0, 1, 8)), None);
     }
 
     #[test]

@@ -17,6 +17,6 @@ pub fn is_keyframe(codec: Codec, payload: &[u8]) -> bool {
         Codec::Vp8 => vp8::is_keyframe(payload),
         Codec::Vp9 => vp9::is_keyframe(payload),
         Codec::Av1 => av1::is_keyframe(payload),
-        Codec::Opus | Codec::Pcmu | Codec::Pcma => false,
+        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => false,
     }
 }

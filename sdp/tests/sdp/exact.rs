@@ -9,6 +9,7 @@ a=ice-pwd:ourpasswordhastwentytwocharacters
 a=fingerprint:sha-256 00:08:10:18:20:28:30:38:40:48:50:58:60:68:70:78:80:88:90:98:A0:A8:B0:B8:C0:C8:D0:D8:E0:E8:F0:F8
 a=setup:passive
 a=rtcp-mux
+a=rtcp-mux-only
 ";
 
 const CANDIDATES: &str = "a=candidate:1 1 udp 2130706431 2001:db8::1 3478 typ host

@@ -28,6 +28,8 @@ pub(crate) fn capabilities() -> Capabilities {
         codecs: Codec::ALL.to_vec(),
         extensions: vec![MID, RID],
         video_feedback: vec!["nack pli", "ccm fir"],
+        simulcast: true,
+        ..Capabilities::default()
     }
 }
 
@@ -56,6 +58,7 @@ pub(crate) fn h264() -> Format {
 pub(crate) fn local(sources: u32) -> LocalDescription {
     let source = |n| Source {
         ssrc: Ssrc(1000 + n),
+        rtx_ssrc: None,
         cname: "c".to_owned(),
         stream_id: "stream".to_owned(),
         track_id: format!("track-{n}"),

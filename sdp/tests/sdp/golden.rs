@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use oneport_rtp::payload::Format;
 use oneport_sdp::{Capabilities, Negotiated, Offer, Rejection, negotiate_play, negotiate_publish, write_answer};
 
-use crate::fixture::{MID, capabilities, h264, local, opus, recorded, vp8};
+use crate::fixture::{MID, RID, capabilities, h264, local, opus, recorded, vp8};
 
-/// What a forwarder without layers and without loss recovery has.
+/// What a forwarder without loss recovery has.
 fn forwarder() -> Capabilities {
     let extensions = vec![
         MID,
+        RID,
+        "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
         "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
         "urn:ietf:params:rtp-hdrext:toffset",
         "urn:3gpp:video-orientation",

@@ -1,6 +1,8 @@
 //! Broken and hostile texts give an error or an answer, never a panic, and take no time that grows out of proportion.
 
-use oneport_sdp::{MAX_OFFER, Offer, negotiate_play, negotiate_publish, write_answer};
+use oneport_sdp::{
+    Bitrates, Capabilities, MAX_LAYERS, MAX_OFFER, Offer, negotiate_play, negotiate_publish, write_answer,
+};
 
 use crate::fixture::{AUDIO, SESSION, capabilities, h264, local, offer, one, opus, recorded, vp8};
 
@@ -13,7 +15,8 @@ fn exercise(text: &str) -> usize {
             return 0;
         }
     };
-    let ours = capabilities();
+    let bitrates = Some(Bitrates { min_kbps: Some(u32::MIN), start_kbps: None, max_kbps: Some(u32::MAX) });
+    let ours = Capabilities { rtx: true, bitrates, ..capabilities() };
     let outcomes = [negotiate_publish(&offer, &ours), negotiate_play(&offer, &ours, &[opus(), vp8(), h264()])];
     let answers = outcomes.into_iter().filter_map(|outcome| match outcome {
         Ok(negotiated) => Some(write_answer(&negotiated, &local(2))),
@@ -101,6 +104,13 @@ fn many_of_everything_stays_bounded() {
     };
     let ssrcs = Offer::parse(&fill(&|n| format!("a=ssrc:{n} cname:x\n"))).unwrap();
     assert_eq!(ssrcs.media[0].ssrcs.len(), 64);
+    let groups = Offer::parse(&fill(&|n| format!("a=ssrc-group:FID {n}{}\n", " 7".repeat(200)))).unwrap();
+    let groups = &groups.media[0].ssrc_groups;
+    assert!(groups.len() == 64 && groups.iter().all(|(_, ssrcs)| ssrcs.len() == 64));
+    let candidates = Offer::parse(&fill(&|n| format!("a=candidate:{n} 1 udp 1 h{n}.local 9 typ host\n"))).unwrap();
+    assert_eq!(candidates.candidates().len(), 64);
+    let rids = Offer::parse(&fill(&|n| format!("a=rid:r{n} send\na=simulcast:send {}\n", "r,r;".repeat(99)))).unwrap();
+    assert_eq!((rids.media[0].rids.len(), rids.media[0].simulcast.len()), (32, MAX_LAYERS));
     let extensions = Offer::parse(&fill(&|n| format!("a=extmap:{n} urn:x{n}\n"))).unwrap();
     assert_eq!(extensions.media[0].extensions.len(), 254);
     let feedback = Offer::parse(&fill(&|n| format!("a=rtcp-fb:* x{n}\n"))).unwrap();

@@ -67,13 +67,6 @@ fn an_answer_is_never_partial() {
 }
 
 #[test]
-fn a_publisher_gets_the_first_of_its_own_codecs() {
-    let video = VIDEO.replace("SAVPF 96\n", "SAVPF 98 96\n") + "a=rtpmap:98 H264/90000\n";
-    let media = &publish(&offer(&[&video])).unwrap().media[0];
-    assert_eq!(media.formats.iter().map(|format| format.format.codec).collect::<Vec<_>>(), [Codec::H264]);
-}
-
-#[test]
 fn a_viewer_without_the_published_codec_is_told_so() {
     let viewer = offer(&[AUDIO, VIDEO]).replace("sendonly", "recvonly");
     let rejection = play(&viewer, &[opus(), h264()]).unwrap_err();

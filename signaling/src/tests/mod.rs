@@ -59,7 +59,8 @@ impl EnginePort for FakeEngine {
             (Command::Restart { session }, None) => {
                 self.restarted.borrow_mut().push(session);
                 let local = local_transport(session.0);
-                let (ufrag, pwd) = (format!("new{}{}", self.restarted.borrow().len(), local.ufrag), local.pwd.replace('p', "q"));
+                let (ufrag, pwd) =
+                    (format!("new{}{}", self.restarted.borrow().len(), local.ufrag), local.pwd.replace('p', "q"));
                 Reply::Opened(LocalTransport { ufrag, pwd, ..local })
             }
             (Command::Close { session, reason }, None) => {

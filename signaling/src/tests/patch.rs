@@ -155,13 +155,18 @@ fn answer_to(offer: &str) -> String {
 
 #[test]
 fn a_client_that_makes_no_offer_gets_one_and_answers_it() {
-    for (path, media_type) in [("/whep/cam", &[][..]), ("/whep/cam?counter-offer=1", &[("Content-Type", "application/sdp")])] {
+    for (path, media_type) in
+        [("/whep/cam", &[][..]), ("/whep/cam?counter-offer=1", &[("Content-Type", "application/sdp")])]
+    {
         let desk = Desk::new();
         desk.offer("/whip/cam", PUBLISH);
         let countered = desk.send("POST", path, media_type, "");
         assert_eq!(countered.status, 406);
         let media_type = countered.header("Content-Type").unwrap();
-        assert!(media_type.starts_with("application/sdp; valid-until=\"") && media_type.ends_with("GMT\""), "{media_type}");
+        assert!(
+            media_type.starts_with("application/sdp; valid-until=\"") && media_type.ends_with("GMT\""),
+            "{media_type}"
+        );
         let offer = String::from_utf8(countered.body.to_vec()).unwrap();
         assert!(offer.contains("a=sendonly") && offer.contains("a=setup:actpass"), "{offer}");
         let url = location(&countered);

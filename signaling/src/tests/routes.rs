@@ -101,7 +101,7 @@ fn pages_of_other_origins_may_use_the_endpoints() {
     assert_eq!(response.header("Access-Control-Allow-Private-Network"), Some("true"));
     assert_eq!(response.header("Accept-Post"), Some("application/sdp"));
     let session = desk.send("OPTIONS", "/session/x", &preflight[..1], "");
-    assert_eq!(session.header("Access-Control-Allow-Methods"), Some("GET, HEAD, DELETE, OPTIONS"));
+    assert_eq!(session.header("Access-Control-Allow-Methods"), Some("GET, HEAD, PATCH, DELETE, OPTIONS"));
     assert_eq!(session.header("Access-Control-Allow-Private-Network"), None);
     let plain = desk.ask("OPTIONS", "/whep/cam");
     assert_eq!(plain.header("Accept-Post"), Some("application/sdp"));
