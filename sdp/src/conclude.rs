@@ -27,7 +27,7 @@ pub(crate) fn conclude(
     }
     let accepted: Vec<&OfferedMedia> =
         offer.media.iter().zip(&chosen).filter(|(_, choice)| choice.is_some()).map(|(media, _)| media).collect();
-    let tagged = *accepted.first().ok_or(Rejection::NothingUsable { sections: offer.media.len() })?;
+    let tagged = *accepted.first().ok_or(Rejection::NothingUsable { sections: Section::all_of(offer) })?;
     let stray = accepted.iter().find(|media| accepted.len() > 1 && !offer.bundles(media));
     if let Some(stray) = stray {
         return Err(Rejection::NotBundled { section: Section::of(stray) });

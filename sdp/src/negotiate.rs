@@ -43,10 +43,11 @@ pub fn negotiate_publish(offer: &Offer, ours: &Capabilities) -> Result<Negotiate
 /// the order of our codecs.
 pub fn negotiate_play(offer: &Offer, ours: &Capabilities, published: &[Format]) -> Result<Negotiated, Rejection> {
     let chosen = choose(offer, Role::Play, |media, kind| playable(media, kind, ours, published))?;
-    let kinds: Vec<MediaKind> = chosen.iter().flatten().map(|choice| choice.kind).collect();
-    let wanted: Vec<MediaKind> = published.iter().map(|format| format.codec.kind()).collect();
-    if !wanted.is_empty() && !kinds.is_empty() && !wanted.iter().any(|kind| kinds.contains(kind)) {
-        return Err(Rejection::NothingOffered { published: wanted, offered: kinds });
+    let asks_for = |kind: &MediaKind| chosen.iter().flatten().any(|choice| choice.kind == *kind);
+    let has = |kind: &MediaKind| published.iter().any(|format| format.codec.kind() == *kind);
+    let kinds: Vec<MediaKind> = [MediaKind::Audio, MediaKind::Video].into_iter().filter(has).collect();
+    if !kinds.is_empty() && chosen.iter().any(Option::is_some) && !kinds.iter().any(asks_for) {
+        return Err(Rejection::NothingOffered { published: kinds, sections: Section::all_of(offer) });
     }
     conclude(offer, ours, Role::Play, chosen)
 }

@@ -6,6 +6,12 @@ use oneport_rtp::ids::Mid;
 use oneport_rtp::payload::{Codec, Format, MediaKind, Variant};
 
 use crate::media::{Direction, OfferedMedia};
+use crate::offer::Offer;
+
+/// Most items of a list that are named.
+const LISTED: usize = 16;
+/// How much of one item is repeated to the client.
+const QUOTED: usize = 64;
 
 /// Which m-section a rejection is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +30,15 @@ impl Section {
     pub(crate) fn of(media: &OfferedMedia) -> Section {
         Section { index: media.index, line: media.line, kind: media.kind.to_string(), mid: media.mid }
     }
+
+    pub(crate) fn all_of(offer: &Offer) -> Vec<Section> {
+        offer.media.iter().map(Section::of).collect()
+    }
 }
 
 impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "m-section {} ({}, ", self.index, self.kind)?;
+        write!(f, "m-section {} ({}, ", self.index, quoted(&self.kind))?;
         match self.mid {
             Some(mid) => write!(f, "mid {mid}, ")?,
             None => f.write_str("no mid, ")?,
@@ -45,10 +55,13 @@ pub enum Rejection {
     #[error("{section} is {offered}, but to {purpose} the offer has to say {wanted}", offered = offered.as_str())]
     WrongDirection { section: Section, offered: Direction, purpose: &'static str, wanted: &'static str },
 
-    #[error("{section} uses the transport {protocol}; only UDP/TLS/RTP/SAVPF is served")]
+    #[error("{section} uses the transport {}; only UDP/TLS/RTP/SAVPF is served", quoted(protocol))]
     Protocol { section: Section, protocol: String },
 
-    #[error("{section} has no a=fingerprint with sha-256, sha-384 or sha-512, and neither has the session")]
+    #[error(
+        "{section} does not say which certificate the client will show: it has no a=fingerprint with sha-256, sha-384 or \
+         sha-512, and neither has the session"
+    )]
     NoFingerprint { section: Section },
 
     #[error("{section} has no a=ice-ufrag and a=ice-pwd that can be used, and neither has the session")]
@@ -66,11 +79,11 @@ pub enum Rejection {
     #[error("{section} is a second {kind} section; a session carries at most one audio and one video")]
     SecondOfKind { section: Section, kind: MediaKind },
 
-    #[error("{section} has a=setup:{offered}; an offer says actpass, active or passive")]
+    #[error("{section} has a=setup:{}; an offer says actpass, active or passive", quoted(offered))]
     BadSetup { section: Section, offered: String },
 
     #[error(
-        "{section} offers no {kind} codec that is accepted here: offered are {}, accepted are {}",
+        "{section} offers no {kind} codec (encoder) that is accepted here: offered are {}, accepted are {}",
         list(offered),
         list(ours)
     )]
@@ -83,15 +96,11 @@ pub enum Rejection {
     )]
     CodecNotOffered { section: Section, kind: MediaKind, published: Format, offered: Vec<String> },
 
-    #[error(
-        "the stream has {}, of which the offer asks for nothing: its usable m-sections are {}",
-        list(published),
-        list(offered)
-    )]
-    NothingOffered { published: Vec<MediaKind>, offered: Vec<MediaKind> },
+    #[error("the stream has {}, of which the offer asks for nothing: it has {}", list(published), list(sections))]
+    NothingOffered { published: Vec<MediaKind>, sections: Vec<Section> },
 
-    #[error("no m-section of the offer can be used: {sections} of them, none an active audio or video section")]
-    NothingUsable { sections: usize },
+    #[error("the offer has neither audio nor video that is turned on: it has {}", list(sections))]
+    NothingUsable { sections: Vec<Section> },
 
     #[error("the answer has {answered} m-sections, and the server's offer has {offered}")]
     OtherSections { offered: usize, answered: usize },
@@ -132,10 +141,19 @@ fn in_words(format: &Format) -> String {
     }
 }
 
-/// The items with commas between, "none" when there are none.
+/// The items with commas between, "none" when there are none. Of many the last are not named.
 pub(crate) fn list<T: fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();
     }
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+    let mut named: Vec<String> = items.iter().take(LISTED).map(|item| quoted(&item.to_string())).collect();
+    if items.len() > LISTED {
+        named.push(format!("{} more", items.len() - LISTED));
+    }
+    named.join(", ")
+}
+
+/// What a client wrote, fit to be shown: not longer than a line and without control characters.
+fn quoted(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(QUOTED).collect()
 }

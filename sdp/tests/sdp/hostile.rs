@@ -19,9 +19,13 @@ fn exercise(text: &str) -> usize {
     let ours = Capabilities { rtx: true, bitrates, ..capabilities() };
     let outcomes = [negotiate_publish(&offer, &ours), negotiate_play(&offer, &ours, &[opus(), vp8(), h264()])];
     let answers = outcomes.into_iter().filter_map(|outcome| match outcome {
-        Ok(negotiated) => Some(write_answer(&negotiated, &local(2))),
+        Ok(negotiated) => {
+            assert!(negotiated.media.iter().all(|media| media.layers.len() <= MAX_LAYERS));
+            Some(write_answer(&negotiated, &local(2)))
+        }
         Err(rejection) => {
-            assert!(!rejection.to_string().is_empty());
+            let sentence = rejection.to_string();
+            assert!(sentence.contains("line ") && sentence.len() < 4000, "{sentence}");
             None
         }
     });

@@ -99,6 +99,21 @@ fn the_session_level_serves_every_section() {
 }
 
 #[test]
+fn multiplexing_at_session_level_serves_every_section() {
+    let text = offer(&[AUDIO, VIDEO]).replace("a=rtcp-mux\n", "").replace("s=-\n", "s=-\na=rtcp-mux\n");
+    assert_eq!(validate(&text, &write_answer(&publish(&text).unwrap(), &local(0)), "recvonly"), 2);
+}
+
+#[test]
+fn simulcast_without_any_ssrc_is_answered() {
+    let firefox = one("firefox-publish-simulcast");
+    let without: String =
+        firefox.lines().filter(|line| !line.starts_with("a=ssrc")).map(|line| format!("{line}\r\n")).collect();
+    let media = publish(&without).unwrap().media.remove(1);
+    assert_eq!((media.layers.len(), media.ssrcs.len(), media.ssrc_groups.len()), (3, 0, 0));
+}
+
+#[test]
 fn fingerprints_only_at_session_level_are_found() {
     for name in ["pion-publish", "firefox-publish", "datachannel-publish-h264"] {
         let text = one(name);

@@ -29,7 +29,7 @@ fn check_answer(name: &str, offer: &str, answer: &str, direction: &str) {
     assert_eq!(count("a=rtcp-mux"), given.len(), "{name}");
     assert_eq!(count("a=rtcp-mux-only"), given.len(), "{name}: RFC 9725 section 4.4.1");
     assert_eq!(count("a=ice-lite"), 1, "{name}");
-    assert!(answer.contains("a=ice-ufrag:ufrag123\r\n") && answer.contains("a=candidate:"), "{name}\n{answer}");
+    assert!(answer.contains("a=ice-ufrag:ufrag123+") && answer.contains("a=candidate:"), "{name}\n{answer}");
     assert!(answer.ends_with("\r\n") && !answer.replace("\r\n", "").contains(['\r', '\n']), "{name}");
 }
 
