@@ -78,11 +78,12 @@ async fn run_control(
     let server = signaling.server(listener);
     let shutdown = server.shutdown();
     let http = spawn_local(server.run());
-    let events = spawn_local(follow(Rc::clone(&engine), signaling));
+    let events = spawn_local(follow(Rc::clone(&engine), Rc::clone(&signaling)));
     announce(config, &ready, &engine);
 
     let termination = terminated.await.map_err(|_| Obstacle("the thread that waits for signals is gone".to_owned()))?;
     tracing::info!("{termination}: stopping");
+    signaling.begin_stop();
     shutdown.begin();
     engine.submit(Command::Shutdown);
     let orderly = async {
@@ -151,6 +152,7 @@ fn signaling_config(config: &Config) -> SignalingConfig {
         },
         public_addresses: config.media.public_addresses.clone(),
         codecs,
+        ..SignalingConfig::default()
     }
 }
 

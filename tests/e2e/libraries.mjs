@@ -12,7 +12,7 @@ const ENTRY = `
 `;
 
 // A library that keeps its peer connection to itself is looked at all the same.
-const PAGE = `<!doctype html><title>libraries</title><video id="video" autoplay muted playsinline></video>
+const PAGE = `<!doctype html><title>libraries</title><video id="video" autoplay playsinline></video>
 <script>
   const Native = RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
