@@ -157,9 +157,19 @@ fn add_redundancy(formats: &mut Vec<OfferedFormat>, media: &OfferedMedia, ours: 
 }
 
 fn no_common_codec(media: &OfferedMedia, kind: MediaKind, ours: &Capabilities) -> Rejection {
-    let primary = ours.codecs.iter().copied().filter(|codec| *codec != Codec::Red);
-    let ours = primary.filter(|codec| codec.kind() == kind).collect();
+    let ours = primary_codecs(ours, kind);
     Rejection::NoCommonCodec { section: Section::of(media), kind, offered: media.codec_names.clone(), ours }
+}
+
+fn codec_not_allowed(media: &OfferedMedia, kind: MediaKind, ours: &Capabilities, published: Codec) -> Rejection {
+    let (offered, ours) = (media.codec_names.clone(), primary_codecs(ours, kind));
+    Rejection::CodecNotAllowed { section: Section::of(media), kind, published, offered, ours }
+}
+
+/// Our codecs of one kind, without RED, which is no choice of its own.
+fn primary_codecs(ours: &Capabilities, kind: MediaKind) -> Vec<Codec> {
+    let primary = ours.codecs.iter().copied().filter(|codec| *codec != Codec::Red);
+    primary.filter(|codec| codec.kind() == kind).collect()
 }
 
 /// All common formats of a viewer's section, the best for what is published of its kind first.
@@ -175,7 +185,12 @@ fn playable(
     let mut formats = common(media, ours);
     if let Some(first) = sent.first() {
         if !formats.iter().any(|offered| fitness(offered).is_some()) {
-            return Err(Rejection::codec_not_offered(media, kind, first));
+            let allowed = sent.iter().any(|sent| ours.codecs.contains(&sent.codec));
+            return Err(if allowed {
+                Rejection::codec_not_offered(media, kind, first)
+            } else {
+                codec_not_allowed(media, kind, ours, first.codec)
+            });
         }
     } else if formats.is_empty() && published.is_empty() {
         return Err(no_common_codec(media, kind, ours));

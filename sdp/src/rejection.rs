@@ -96,6 +96,14 @@ pub enum Rejection {
     )]
     CodecNotOffered { section: Section, kind: MediaKind, published: Format, offered: Vec<String> },
 
+    #[error(
+        "{section} may not be sent the {kind} that is published, which is {published}: allowed here, or by the request, are {}; \
+         offered are {}",
+        list(ours),
+        list(offered)
+    )]
+    CodecNotAllowed { section: Section, kind: MediaKind, published: Codec, offered: Vec<String>, ours: Vec<Codec> },
+
     #[error("the stream has {}, of which the offer asks for nothing: it has {}", list(published), list(sections))]
     NothingOffered { published: Vec<MediaKind>, sections: Vec<Section> },
 

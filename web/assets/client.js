@@ -151,12 +151,12 @@ class Session {
 
 /** Publishes by WHIP. */
 export class WhipSession extends Session {
-  /** Adds a track to be sent, `codec` (a name such as `VP8`) before all others. */
+  /** Adds a track to be sent, `codec` (a name such as `VP8`) as the only one. */
   add(track, stream, { codec, maxBitrate } = {}) {
     const transceiver = this.pc.addTransceiver(track, {
       direction: 'sendonly', streams: [stream], sendEncodings: maxBitrate ? [{ maxBitrate }] : [],
     });
-    if (codec) prefer(transceiver, track.kind, codec);
+    if (codec) offerOnly(transceiver, track.kind, codec);
   }
 }
 
@@ -197,11 +197,12 @@ function restarted(answer, fragment) {
 
 const isCodec = (name) => (codec) => codec.mimeType.toLowerCase().endsWith(`/${name.toLowerCase()}`);
 
-function prefer(transceiver, kind, name) {
+// The server chooses by its own order among the codecs of an offer: one that is wanted is the only one that is offered.
+function offerOnly(transceiver, kind, name) {
   const all = RTCRtpSender.getCapabilities(kind)?.codecs ?? [];
   const wanted = all.filter(isCodec(name));
   if (wanted.length === 0) throw new Error(`This browser cannot send ${name}.`);
-  transceiver.setCodecPreferences?.([...wanted, ...all.filter((codec) => !wanted.includes(codec))]);
+  transceiver.setCodecPreferences?.([...wanted, ...all.filter(isCodec('rtx'))]);
 }
 
 function only(transceiver, name) {

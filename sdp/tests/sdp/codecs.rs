@@ -80,6 +80,17 @@ fn a_viewer_and_the_server_without_a_common_codec_are_told_both_lists() {
 }
 
 #[test]
+fn a_viewer_that_asks_for_another_codec_than_the_published_is_told_so() {
+    let offer = Offer::parse(&viewer(&video(&[("VP8", ""), ("H264", "packetization-mode=1")]))).unwrap();
+    let rejection = negotiate_play(&offer, &preferring(&[Codec::H264]), &[vp8()]).unwrap_err();
+    assert_eq!(
+        rejection.to_string(),
+        "m-section 0 (video, mid 1, line 10) may not be sent the video that is published, which is VP8: allowed here, or by the \
+         request, are H264; offered are VP8, H264"
+    );
+}
+
+#[test]
 fn an_h264_format_keeps_its_profile_and_mode() {
     let negotiated = play(&one("chromium-play"), &[h264()]).unwrap();
     let formats = &negotiated.media[1].formats;

@@ -1,6 +1,8 @@
 //! Every recorded offer of a real client, through POST.
 
 use super::Desk;
+use oneport_engine::control::{Extension, LayerSpec};
+use oneport_rtp::ids::Rid;
 
 fn offers() -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdp/tests/corpus");
@@ -91,4 +93,17 @@ fn cut_offers_never_do_worse_than_an_error() {
             assert!(matches!(response.status, 201 | 400 | 422), "{name} cut at {length}: {}", response.status);
         }
     }
+}
+
+#[test]
+fn layers_of_a_simulcast_offer_reach_the_engine() {
+    let desk = Desk::new();
+    let offer = include_str!("../../../sdp/tests/corpus/chromium-publish-simulcast.offer.sdp");
+    assert_eq!(desk.offer("/whip/cam", offer).status, 201);
+    let opened = desk.engine.opened.borrow();
+    let layers: Vec<LayerSpec> = ["h", "m", "l"].map(|rid| LayerSpec::Rid(Rid::new(rid.as_bytes()).unwrap())).to_vec();
+    assert!(opened[0].tracks[0].layers.is_empty());
+    assert_eq!(opened[0].tracks[1].layers, layers);
+    let rids = |track: usize| opened[0].tracks[track].extensions.iter().any(|known| known.extension == Extension::Rid);
+    assert_eq!((rids(0), rids(1)), (false, true));
 }
