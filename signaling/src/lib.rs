@@ -33,6 +33,7 @@ mod session;
 mod signaling;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod whep;
 mod whip;
 

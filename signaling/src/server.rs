@@ -6,13 +6,16 @@
 use crate::http::HttpConfig;
 use crate::http::connection::{Connection, Service};
 use crate::http::listener::{Accepted, Listener};
+use crate::http::stream::Stream;
 use crate::problem::Problem;
 use futures_lite::future;
+use futures_rustls::TlsAcceptor;
 use glommio::task::JoinHandle;
 use glommio::timer::sleep;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
@@ -29,10 +32,16 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// A server that is ready to run.
 pub struct Server<H> {
-    listener: Listener,
+    doors: Vec<Door>,
     service: Rc<Service<H>>,
     connections: Rc<Connections>,
     stop: Rc<Signal>,
+}
+
+/// A port, and whether it wants TLS.
+struct Door {
+    listener: Listener,
+    tls: Option<TlsAcceptor>,
 }
 
 /// Stops a [`Server`].
@@ -51,7 +60,14 @@ impl<H: Handler> Server<H> {
     /// A server on a bound port.
     pub fn new(listener: Listener, config: HttpConfig, handler: H) -> Self {
         let service = Rc::new(Service::new(config, handler));
-        Self { listener, service, connections: Rc::default(), stop: Rc::default() }
+        Self { doors: vec![Door { listener, tls: None }], service, connections: Rc::default(), stop: Rc::default() }
+    }
+
+    /// Serves the same over HTTPS on another bound port.
+    #[must_use]
+    pub fn with_tls(mut self, listener: Listener, tls: TlsAcceptor) -> Self {
+        self.doors.push(Door { listener, tls: Some(tls) });
+        self
     }
 
     /// What stops it.
@@ -61,10 +77,11 @@ impl<H: Handler> Server<H> {
 
     /// Serves until it is stopped. Must run within a glommio executor.
     pub async fn run(self) {
-        let Server { listener, service, connections, stop } = self;
-        future::or(stop.raised(), accept_all(&listener, &service, &connections)).await;
+        let Server { doors, service, connections, stop } = self;
+        let accepting: Vec<_> = doors.iter().map(|door| Box::pin(accept_all(door, &service, &connections))).collect();
+        future::or(stop.raised(), all(accepting)).await;
         service.stopping.set(true);
-        drop(listener);
+        drop(doors);
         connections.end(|idle| idle);
         future::or(connections.emptied.raised(), async {
             sleep(STOP_GRACE).await;
@@ -74,11 +91,20 @@ impl<H: Handler> Server<H> {
     }
 }
 
-async fn accept_all<H: Handler>(listener: &Listener, service: &Rc<Service<H>>, connections: &Rc<Connections>) {
+/// Drives all of these, none of which ends.
+async fn all(mut futures: Vec<Pin<Box<impl Future<Output = ()>>>>) {
+    future::poll_fn(|cx| {
+        futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+async fn accept_all<H: Handler>(door: &Door, service: &Rc<Service<H>>, connections: &Rc<Connections>) {
     let mut is_failing = false;
     loop {
-        let accepted = match listener.ready().await {
-            Ok(()) => accept_burst(listener, service, connections),
+        let accepted = match door.listener.ready().await {
+            Ok(()) => accept_burst(door, service, connections),
             Err(error) => Err(error),
         };
         if let Err(error) = &accepted {
@@ -93,19 +119,18 @@ async fn accept_all<H: Handler>(listener: &Listener, service: &Rc<Service<H>>, c
     }
 }
 
-fn accept_burst<H: Handler>(
-    listener: &Listener,
-    service: &Rc<Service<H>>,
-    connections: &Rc<Connections>,
-) -> io::Result<()> {
+fn accept_burst<H: Handler>(door: &Door, service: &Rc<Service<H>>, connections: &Rc<Connections>) -> io::Result<()> {
     for _ in 0..ACCEPT_BURST {
-        let Some(accepted) = listener.accept()? else {
+        let Some(accepted) = door.listener.accept()? else {
             break;
         };
-        if connections.count() < service.config.max_connections {
-            connections.start(accepted, service);
-        } else {
-            turn_away(accepted);
+        match &door.tls {
+            _ if connections.count() < service.config.max_connections => {
+                connections.start(accepted, door.tls.clone(), service);
+            }
+            None => turn_away(accepted),
+            // Without a handshake there is nothing that could be said.
+            Some(_) => drop(accepted),
         }
     }
     Ok(())
@@ -142,15 +167,18 @@ impl Connections {
         self.tasks.borrow().len()
     }
 
-    fn start<H: Handler>(self: &Rc<Self>, accepted: Accepted, service: &Rc<Service<H>>) {
+    fn start<H: Handler>(self: &Rc<Self>, accepted: Accepted, tls: Option<TlsAcceptor>, service: &Rc<Service<H>>) {
         let idle = Rc::new(Cell::new(true));
         let peer = Some(accepted.peer);
-        let connection = Connection::new(Rc::clone(service), accepted.into_stream(), peer, Rc::clone(&idle));
+        let service = Rc::clone(service);
+        let its_idle = Rc::clone(&idle);
         let key = self.tasks.borrow_mut().insert(Entry { task: None, idle });
         let place = Place { connections: Rc::clone(self), key };
         let task = glommio::spawn_local(async move {
             let _place = place;
-            let _ = connection.run().await;
+            if let Some(stream) = open(accepted, tls, service.config.deadlines.head).await {
+                let _ = Connection::new(service, stream, peer, its_idle).run().await;
+            }
         });
         self.tasks.borrow_mut()[key].task = Some(task.detach());
     }
@@ -171,6 +199,19 @@ impl Connections {
             self.emptied.raise();
         }
     }
+}
+
+/// The stream of a connection, after the handshake where there is one. `None` when that fails, or takes too long.
+async fn open(accepted: Accepted, tls: Option<TlsAcceptor>, time: Duration) -> Option<Stream> {
+    let socket = accepted.into_stream();
+    let Some(tls) = tls else { return Some(Stream::Plain(socket)) };
+    let late = async {
+        sleep(time).await;
+        None
+    };
+    // Boxed, as it is large and over soon.
+    let handshake = Box::pin(async { tls.accept(socket).await.ok() });
+    future::or(handshake, late).await.map(|stream| Stream::Tls(Box::new(stream)))
 }
 
 /// A connection's place among the others; given back when its task ends, whichever way.

@@ -6,13 +6,13 @@ use super::error::HttpError;
 use super::reader::{Phase, RequestReader, Step};
 use super::request::{Method, Request};
 use super::response::{Pieces, Response};
+use super::stream::Stream;
 use crate::problem::Problem;
 use futures_lite::{AsyncRead, AsyncWrite, future};
-use glommio::net::TcpStream;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -64,7 +64,7 @@ enum Read {
 
 pub(crate) struct Connection<H> {
     service: Rc<Service<H>>,
-    stream: TcpStream,
+    stream: Stream,
     peer: Option<SocketAddr>,
     reader: RequestReader,
     /// The phase that `deadline` belongs to.
@@ -75,12 +75,7 @@ pub(crate) struct Connection<H> {
 }
 
 impl<H: Handler> Connection<H> {
-    pub(crate) fn new(
-        service: Rc<Service<H>>,
-        stream: TcpStream,
-        peer: Option<SocketAddr>,
-        idle: Rc<Cell<bool>>,
-    ) -> Self {
+    pub(crate) fn new(service: Rc<Service<H>>, stream: Stream, peer: Option<SocketAddr>, idle: Rc<Cell<bool>>) -> Self {
         let reader = RequestReader::new(service.config.limits);
         Self { service, stream, peer, reader, phase: None, deadline: Instant::now(), idle }
     }
@@ -219,7 +214,7 @@ impl<H: Handler> Connection<H> {
     /// Ends the sending half, and reads what still comes for a while: closing a socket with unread bytes makes the kernel
     /// send a reset, which can destroy the response on its way.
     async fn linger(&mut self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write).await?;
+        self.stream.end().await?;
         let deadline = Instant::now() + self.service.config.deadlines.linger;
         loop {
             let service = &self.service;
@@ -235,9 +230,9 @@ impl<H: Handler> Connection<H> {
 }
 
 async fn read_some(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     deadline: Instant,
-    mut poll: impl FnMut(&mut std::task::Context<'_>, &mut TcpStream) -> std::task::Poll<io::Result<usize>>,
+    mut poll: impl FnMut(&mut std::task::Context<'_>, &mut Stream) -> std::task::Poll<io::Result<usize>>,
 ) -> io::Result<Read> {
     let Some(left) = time_left(deadline) else {
         return Ok(Read::Late);

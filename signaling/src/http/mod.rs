@@ -19,6 +19,7 @@ pub(crate) mod listener;
 mod reader;
 mod request;
 mod response;
+pub(crate) mod stream;
 
 pub use config::{Deadlines, HttpConfig, Limits};
 pub use error::HttpError;

@@ -2,4 +2,6 @@
 
 mod framing;
 mod server;
+mod sessions;
+mod tls;
 mod wire;

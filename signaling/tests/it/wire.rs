@@ -144,6 +144,14 @@ impl Client {
         Answer { status, head, body: Vec::new() }
     }
 
+    /// Reads on until what came ends with this text, and gives it.
+    pub(crate) fn until(&mut self, end: &str) -> String {
+        while !self.buffer.ends_with(end.as_bytes()) {
+            self.fill();
+        }
+        String::from_utf8(self.buffer.split_off(0)).expect("UTF-8")
+    }
+
     fn fill(&mut self) {
         let mut bytes = [0; 4096];
         let length = self.stream.read(&mut bytes).expect("an answer in time");
