@@ -155,6 +155,14 @@ impl Client {
         self.send_check();
     }
 
+    /// Restarts ICE: checks with the server's new credentials and a new ufrag of its own, at once. DTLS and SRTP go on.
+    pub fn restart(&mut self, now: Instant, remote_ufrag: String, remote_pwd: String, ufrag: String) {
+        self.config.remote.ufrag = remote_ufrag;
+        self.config.remote.pwd = remote_pwd;
+        self.config.ufrag = ufrag;
+        self.next_check = now;
+    }
+
     /// Sends a plaintext RTP packet whose rollover counter is `roc`. False until SRTP is keyed.
     pub fn send_rtp(&mut self, packet: &[u8], roc: u32) -> bool {
         let mut room = packet.to_vec();

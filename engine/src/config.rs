@@ -12,9 +12,10 @@ pub struct Config {
     pub shards: usize,
     /// Most sessions at a time, waiting ones included; more are refused. Default 100,000.
     pub max_sessions: usize,
-    /// How long a session waits for its client's nomination. Default 60 s: RFC 8863 has clients try for 39.5 s.
+    /// How long a session waits for its client's nomination. Default 10 s: what has not come by then, a user has given up waiting for.
+    /// RFC 8863 has clients try for 39.5 s, which is about candidates that come late; a lite server needs none.
     pub setup_timeout: Duration,
-    /// How long the DTLS handshake may take after nomination. Default 30 s.
+    /// How long the DTLS handshake may take after nomination. Default 15 s.
     pub dtls_timeout: Duration,
     /// How long media flows without an authenticated check (RFC 7675 §5.1). Default 30 s.
     pub consent_timeout: Duration,
@@ -36,8 +37,8 @@ impl Default for Config {
             media: SocketAddr::from(([0; 16], 8000)),
             shards: 1,
             max_sessions: 100_000,
-            setup_timeout: Duration::from_secs(60),
-            dtls_timeout: Duration::from_secs(30),
+            setup_timeout: Duration::from_secs(10),
+            dtls_timeout: Duration::from_secs(15),
             consent_timeout: Duration::from_secs(30),
             keyframe_interval: Duration::from_millis(500),
             dtls_initial_rto: Duration::from_millis(100),

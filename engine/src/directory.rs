@@ -1,8 +1,10 @@
 //! The control core's half of the engine: which sessions there are, which shard owns each, and which shards want a stream.
 //!
 //! ```text
-//!  Open ──► waiting ──Claim──► owned by a shard ──Ended──► forgotten by all shards
-//!              └──── no nomination in time ────────────────┘
+//!  Open ─────────────────► waiting ──Claim──► owned by a shard ──Ended──► forgotten by all shards
+//!  Reserve ──► reserved ──────┘ Complete                                    │
+//!                 │           └──── no nomination in time ────────────────┤
+//!                 └──── nobody completes it in time ──────────────────────┘
 //! ```
 //!
 //! Pure: commands and notices in, orders and events out, and `now` as an argument.
@@ -12,7 +14,12 @@ use crate::message::{Notice, Order};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+/// How long a reserved session waits for its completion: the validity of a WHEP counter-offer.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(30);
+
 enum Place {
+    /// Until it is completed. A shard may have claimed it meanwhile: its client need not wait for us to hear of its answer.
+    Reserved { claimed: Option<usize> },
     /// Until a client nominates a pair.
     Waiting(Box<SessionSpec>),
     /// On this shard.
@@ -20,9 +27,11 @@ enum Place {
 }
 
 struct Entry {
-    stream: StreamId,
-    role: Role,
+    /// What it publishes or plays, once that is known.
+    member: Option<(StreamId, Role)>,
     place: Place,
+    /// How often ICE was restarted.
+    generation: u8,
 }
 
 #[derive(Default)]
@@ -50,6 +59,8 @@ pub(crate) struct Directory {
     streams: HashMap<StreamId, StreamEntry>,
     /// Waiting sessions in the order of their deadlines, as the timeout is the same for all. May name sessions that wait no more.
     waiting: VecDeque<(Instant, SessionId)>,
+    /// Reserved ones, likewise.
+    reserved: VecDeque<(Instant, SessionId)>,
     orders: VecDeque<(usize, Order)>,
     events: VecDeque<Event>,
 }
@@ -66,32 +77,97 @@ impl Directory {
             sessions: HashMap::new(),
             streams: HashMap::new(),
             waiting: VecDeque::new(),
+            reserved: VecDeque::new(),
             orders: VecDeque::new(),
             events: VecDeque::new(),
         }
     }
 
-    /// Makes a waiting session.
+    /// Makes a waiting session. The publisher that it replaces ends, if and only if this succeeds.
     pub(crate) fn open(&mut self, now: Instant, spec: SessionSpec) -> Result<SessionId, Refusal> {
+        let replaced = self.replaced(&spec)?;
+        self.admit(usize::from(replaced.is_some()))?;
+        if let Some(replaced) = replaced {
+            self.close(replaced, EndReason::Replaced)?;
+        }
+        let session = self.next();
+        self.wait(now, session, spec, 0);
+        Ok(session)
+    }
+
+    /// Makes a session whose spec is not known yet.
+    pub(crate) fn reserve(&mut self, now: Instant) -> Result<SessionId, Refusal> {
+        self.admit(0)?;
+        let session = self.next();
+        self.reserved.push_back((now + RESERVE_TIMEOUT, session));
+        let place = Place::Reserved { claimed: None };
+        self.sessions.insert(session, Entry { member: None, place, generation: 0 });
+        Ok(session)
+    }
+
+    /// Gives a reserved session its spec.
+    pub(crate) fn complete(&mut self, now: Instant, session: SessionId, spec: SessionSpec) -> Result<(), Refusal> {
+        let Some(Entry { place: Place::Reserved { claimed }, generation, .. }) = self.sessions.get(&session) else {
+            return Err(Refusal::UnknownSession);
+        };
+        let (claimed, generation) = (*claimed, *generation);
+        if self.replaced(&spec)?.is_some() {
+            return Err(Refusal::AlreadyPublished);
+        }
+        self.wait(now, session, spec, generation);
+        if let Some(shard) = claimed {
+            self.claim(shard, session);
+        }
+        Ok(())
+    }
+
+    /// Another generation of ICE credentials for a session; gives its number.
+    pub(crate) fn restart(&mut self, session: SessionId) -> Result<u8, Refusal> {
+        let entry = self.sessions.get_mut(&session).ok_or(Refusal::UnknownSession)?;
+        entry.generation = entry.generation.wrapping_add(1);
+        if let Place::Owned(shard) = entry.place {
+            self.orders.push_back((shard, Order::Restart(session, entry.generation)));
+        }
+        Ok(entry.generation)
+    }
+
+    /// The publisher that a session takes the place of. An error when there is one that it does not name.
+    fn replaced(&self, spec: &SessionSpec) -> Result<Option<SessionId>, Refusal> {
+        let present = self.streams.get(&spec.stream).and_then(|stream| stream.publisher);
+        match present {
+            Some(publisher) if spec.role == Role::Publish => {
+                let named = spec.replaces == Some(publisher);
+                if named { Ok(Some(publisher)) } else { Err(Refusal::AlreadyPublished) }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether there may be one more session, when `leaving` of the present ones end.
+    fn admit(&self, leaving: usize) -> Result<(), Refusal> {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        if self.sessions.len() >= self.limits.max_sessions {
-            return Err(Refusal::TooManySessions);
-        }
+        let is_full = self.sessions.len().saturating_sub(leaving) >= self.limits.max_sessions;
+        if is_full { Err(Refusal::TooManySessions) } else { Ok(()) }
+    }
+
+    fn next(&mut self) -> SessionId {
         let session = SessionId(self.next_session);
-        let stream = self.streams.entry(spec.stream).or_default();
-        if spec.role == Role::Publish {
-            if stream.publisher.is_some() {
-                return Err(Refusal::AlreadyPublished);
-            }
-            stream.publisher = Some(session);
-        }
         self.next_session += 1;
+        session
+    }
+
+    /// From now on the session waits for its client.
+    fn wait(&mut self, now: Instant, session: SessionId, spec: SessionSpec, generation: u8) {
+        let (stream, role) = (spec.stream, spec.role);
+        let on_stream = self.streams.entry(stream).or_default();
+        if role == Role::Publish {
+            on_stream.publisher = Some(session);
+        }
         self.waiting.push_back((now + self.limits.setup_timeout, session));
-        let entry = Entry { stream: spec.stream, role: spec.role, place: Place::Waiting(Box::new(spec)) };
-        self.sessions.insert(session, entry);
-        Ok(session)
+        let place = Place::Waiting(Box::new(spec));
+        self.sessions.insert(session, Entry { member: Some((stream, role)), place, generation });
     }
 
     /// Ends a session. One that is owned ends when its shard says so; its stream takes another publisher at once.
@@ -101,7 +177,7 @@ impl Directory {
             self.remove(session, reason, Totals::default());
             return Ok(());
         };
-        if let Some(stream) = self.streams.get_mut(&entry.stream) {
+        if let Some(stream) = entry.member.and_then(|(stream, _)| self.streams.get_mut(&stream)) {
             stream.publisher.take_if(|publisher| *publisher == session);
         }
         self.orders.push_back((shard, Order::Close(session, reason)));
@@ -113,8 +189,8 @@ impl Directory {
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
-        let waiting: Vec<SessionId> = self.waiting.drain(..).map(|(_, session)| session).collect();
-        for session in waiting {
+        let waiting = self.waiting.drain(..).chain(self.reserved.drain(..)).map(|(_, session)| session);
+        for session in waiting.collect::<Vec<SessionId>>() {
             self.expire(session, EndReason::Shutdown);
         }
         self.orders.extend((0..self.shards).map(|shard| (shard, Order::Stop)));
@@ -125,7 +201,10 @@ impl Directory {
         match notice {
             Notice::Claim(session) => self.claim(shard, session),
             Notice::Nominated(session, remote) => self.events.push_back(Event::Nominated { session, shard, remote }),
-            Notice::Connected(session) => self.events.push_back(Event::Connected { session, profile: "" }),
+            Notice::Connected(session, profile) => self.events.push_back(Event::Connected { session, profile }),
+            Notice::Flow(session, flows) => self.events.push_back(Event::Flow { session, flows }),
+            Notice::Trace(session, step) => self.events.push_back(Event::Trace { session, step }),
+            Notice::Stray(remote, remote_ufrag) => self.events.push_back(Event::StrayCheck { remote, remote_ufrag }),
             Notice::Ended(session, reason, totals) => self.remove(session, reason, totals),
             Notice::Stopped => {
                 self.stopped += 1;
@@ -139,13 +218,21 @@ impl Directory {
     /// Ends the sessions that have waited too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         while let Some((_, session)) = self.waiting.pop_front_if(|(deadline, _)| *deadline <= now) {
-            self.expire(session, EndReason::SetupTimeout);
+            if matches!(self.sessions.get(&session), Some(Entry { place: Place::Waiting(_), .. })) {
+                self.expire(session, EndReason::SetupTimeout);
+            }
+        }
+        while let Some((_, session)) = self.reserved.pop_front_if(|(deadline, _)| *deadline <= now) {
+            if matches!(self.sessions.get(&session), Some(Entry { place: Place::Reserved { .. }, .. })) {
+                self.expire(session, EndReason::SetupTimeout);
+            }
         }
     }
 
     /// When [`Directory::handle_timeout`] wants to be called.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.waiting.front().map(|(deadline, _)| *deadline)
+        let first = |queue: &VecDeque<(Instant, SessionId)>| queue.front().map(|(deadline, _)| *deadline);
+        first(&self.waiting).into_iter().chain(first(&self.reserved)).min()
     }
 
     /// The next order, and for which shard.
@@ -163,7 +250,7 @@ impl Directory {
             self.orders.push_back((shard, Order::Forget(session)));
             return;
         };
-        let (stream, role) = (entry.stream, entry.role);
+        let generation = entry.generation;
         match std::mem::replace(&mut entry.place, Place::Owned(shard)) {
             Place::Owned(owner) => {
                 entry.place = Place::Owned(owner);
@@ -171,8 +258,10 @@ impl Directory {
                     self.orders.push_back((shard, Order::Elsewhere(session, owner)));
                 }
             }
+            Place::Reserved { .. } => entry.place = Place::Reserved { claimed: Some(shard) },
             Place::Waiting(spec) => {
-                self.orders.push_back((shard, Order::Grant(session, spec)));
+                let (stream, role) = (spec.stream, spec.role);
+                self.orders.push_back((shard, Order::Grant(session, generation, spec)));
                 self.subscribe(stream, role, shard);
             }
         }
@@ -209,7 +298,7 @@ impl Directory {
     }
 
     fn expire(&mut self, session: SessionId, reason: EndReason) {
-        if matches!(self.sessions.get(&session), Some(Entry { place: Place::Waiting(_), .. })) {
+        if !matches!(self.sessions.get(&session), None | Some(Entry { place: Place::Owned(_), .. })) {
             self.remove(session, reason, Totals::default());
         }
     }
@@ -218,23 +307,24 @@ impl Directory {
         let Some(entry) = self.sessions.remove(&session) else { return };
         let owner = match entry.place {
             Place::Owned(shard) => Some(shard),
-            Place::Waiting(_) => None,
+            Place::Waiting(_) | Place::Reserved { .. } => None,
         };
-        self.leave(session, &entry, owner);
+        if let Some((stream, role)) = entry.member {
+            self.leave(session, stream, role, owner);
+        }
         // The owner knows already; any other shard may have been answering its checks.
         let others = (0..self.shards).filter(|shard| Some(*shard) != owner);
         self.orders.extend(others.map(|shard| (shard, Order::Forget(session))));
         self.events.push_back(Event::Ended { session, reason, totals });
     }
 
-    fn leave(&mut self, session: SessionId, entry: &Entry, owner: Option<usize>) {
-        let stream = entry.stream;
+    fn leave(&mut self, session: SessionId, stream: StreamId, role: Role, owner: Option<usize>) {
         let Some(on_stream) = self.streams.get_mut(&stream) else { return };
         if on_stream.publisher == Some(session) {
             on_stream.publisher = None;
         }
         let mut last_of = None;
-        if let (Role::Play, Some(shard)) = (entry.role, owner)
+        if let (Role::Play, Some(shard)) = (role, owner)
             && let Some(viewers) = on_stream.viewers.get_mut(&shard)
         {
             *viewers -= 1;
@@ -276,7 +366,7 @@ mod tests {
     fn orders(directory: &mut Directory) -> Vec<String> {
         std::iter::from_fn(|| directory.poll_order())
             .map(|(shard, order)| match order {
-                Order::Grant(session, _) => format!("{shard}: grant {session}"),
+                Order::Grant(session, ..) => format!("{shard}: grant {session}"),
                 other => format!("{shard}: {other:?}"),
             })
             .collect()
@@ -363,5 +453,64 @@ mod tests {
         directory.handle_notice(0, Notice::Ended(sessions[0], EndReason::Shutdown, Totals::default()));
         directory.handle_notice(0, Notice::Stopped);
         assert_eq!(events(&mut directory), ["1 ended: the server stops", "Stopped"]);
+    }
+
+    #[test]
+    fn a_takeover_ends_the_present_publisher_and_only_if_it_succeeds() {
+        let mut directory = directory(2);
+        let now = Instant::now();
+        let first = directory.open(now, spec(Role::Publish)).unwrap();
+        directory.handle_notice(1, Notice::Claim(first));
+        orders(&mut directory);
+        let other = SessionSpec { replaces: Some(SessionId(99)), ..spec(Role::Publish) };
+        assert_eq!(directory.open(now, other), Err(Refusal::AlreadyPublished));
+        assert!(orders(&mut directory).is_empty());
+
+        // As many sessions as there may be: the one that goes makes room for the one that comes.
+        (0..3).for_each(|_| _ = directory.open(now, spec(Role::Play)).unwrap());
+        let second = directory.open(now, SessionSpec { replaces: Some(first), ..spec(Role::Publish) }).unwrap();
+        assert_eq!(orders(&mut directory), ["1: Close(SessionId(1), Replaced)"]);
+        assert_eq!(directory.open(now, spec(Role::Play)), Err(Refusal::TooManySessions));
+        directory.handle_notice(1, Notice::Ended(first, EndReason::Replaced, Totals::default()));
+        assert_eq!(directory.open(now, spec(Role::Publish)), Err(Refusal::AlreadyPublished), "{second} publishes");
+    }
+
+    #[test]
+    fn a_reserved_session_is_granted_when_it_is_completed_though_it_was_claimed_before() {
+        let mut directory = directory(2);
+        let now = Instant::now();
+        let session = directory.reserve(now).unwrap();
+        directory.handle_notice(1, Notice::Claim(session));
+        assert!(orders(&mut directory).is_empty());
+        directory.complete(now, session, spec(Role::Play)).unwrap();
+        assert_eq!(orders(&mut directory), ["1: grant 1"]);
+        assert_eq!(directory.complete(now, session, spec(Role::Play)), Err(Refusal::UnknownSession));
+    }
+
+    #[test]
+    fn a_reserved_session_that_nobody_completes_expires() {
+        let mut directory = directory(1);
+        let now = Instant::now();
+        let (idle, used) = (directory.reserve(now).unwrap(), directory.reserve(now).unwrap());
+        directory.complete(now, used, spec(Role::Play)).unwrap();
+        assert_eq!(directory.next_timeout(), Some(now + RESERVE_TIMEOUT));
+        directory.handle_timeout(now + RESERVE_TIMEOUT);
+        assert_eq!(events(&mut directory), [format!("{idle} ended: no connectivity check nominated a pair in time")]);
+        assert_eq!(directory.complete(now, idle, spec(Role::Play)), Err(Refusal::UnknownSession));
+        directory.handle_timeout(now + Duration::from_secs(60));
+        assert_eq!(events(&mut directory).len(), 1, "{used} has waited for its client in vain");
+    }
+
+    #[test]
+    fn a_restart_is_told_to_the_owner_and_counts_before_there_is_one() {
+        let mut directory = directory(2);
+        let session = directory.open(Instant::now(), spec(Role::Play)).unwrap();
+        assert_eq!(directory.restart(session), Ok(1));
+        assert!(orders(&mut directory).is_empty());
+        directory.handle_notice(1, Notice::Claim(session));
+        assert!(matches!(directory.poll_order(), Some((1, Order::Grant(_, 1, _)))));
+        assert_eq!(directory.restart(session), Ok(2));
+        assert_eq!(orders(&mut directory), ["1: Restart(SessionId(1), 2)"]);
+        assert_eq!(directory.restart(SessionId(9)), Err(Refusal::UnknownSession));
     }
 }

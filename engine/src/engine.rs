@@ -144,12 +144,21 @@ impl Engine {
         let state = &mut *self.state.borrow_mut();
         let reply = match command {
             Command::Open(spec) => match state.directory.open(now, spec) {
-                Ok(session) => Reply::Opened(self.local_transport(now, session)),
+                Ok(session) => Reply::Opened(self.local_transport(now, session, 0)),
                 Err(refusal) => Reply::Refused(refusal),
             },
-            Command::Reserve | Command::Complete { .. } | Command::Restart { .. } => {
-                Reply::Refused(crate::control::Refusal::UnknownSession)
-            }
+            Command::Reserve => match state.directory.reserve(now) {
+                Ok(session) => Reply::Opened(self.local_transport(now, session, 0)),
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Command::Complete { session, spec } => match state.directory.complete(now, session, spec) {
+                Ok(()) => Reply::Done,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Command::Restart { session } => match state.directory.restart(session) {
+                Ok(generation) => Reply::Opened(self.local_transport(now, session, generation)),
+                Err(refusal) => Reply::Refused(refusal),
+            },
             Command::Close { session, reason } => match state.directory.close(session, reason) {
                 Ok(()) => Reply::Done,
                 Err(refusal) => Reply::Refused(refusal),
@@ -212,8 +221,8 @@ impl Engine {
         }
     }
 
-    fn local_transport(&self, now: Instant, session: SessionId) -> LocalTransport {
-        let credentials = self.common.ice.credentials(session, 0, self.common.seconds(now));
+    fn local_transport(&self, now: Instant, session: SessionId, generation: u8) -> LocalTransport {
+        let credentials = self.common.ice.credentials(session, generation, self.common.seconds(now));
         LocalTransport {
             session,
             ufrag: credentials.ufrag,

@@ -1,6 +1,6 @@
 //! What shards and the control core tell each other. Every value is owned or an immutable batch: nothing is shared.
 
-use crate::control::{EndReason, SessionId, SessionSpec, StreamId, Totals};
+use crate::control::{EndReason, SessionId, SessionSpec, Step, StreamId, Totals};
 use crate::flow::Flow;
 use crate::forward::{Batch, Source};
 use std::net::SocketAddr;
@@ -13,8 +13,14 @@ pub(crate) enum Notice {
     Claim(SessionId),
     /// A pair is nominated.
     Nominated(SessionId, SocketAddr),
-    /// SRTP is keyed.
-    Connected(SessionId),
+    /// SRTP is keyed, with this profile.
+    Connected(SessionId, &'static str),
+    /// A publisher's RTP has begun, stopped, or gone on.
+    Flow(SessionId, bool),
+    /// Something that the account of a session tells.
+    Trace(SessionId, Step),
+    /// A check from here that names no session of ours, with the client's half of its USERNAME.
+    Stray(SocketAddr, String),
     /// The session is gone from the shard.
     Ended(SessionId, EndReason, Totals),
     /// The shard has stopped.
@@ -24,8 +30,10 @@ pub(crate) enum Notice {
 /// From the control core to a shard.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// The claimed session is the shard's.
-    Grant(SessionId, Box<SessionSpec>),
+    /// The claimed session is the shard's. Its ICE credentials are of this generation.
+    Grant(SessionId, u8, Box<SessionSpec>),
+    /// The session's ICE credentials are of this generation from now on.
+    Restart(SessionId, u8),
     /// The claimed session is another shard's.
     Elsewhere(SessionId, usize),
     /// The session has ended, or never was: answer it no more.

@@ -12,6 +12,8 @@ pub enum Discard {
     StunMalformed,
     /// A check with a forged ufrag or a wrong MESSAGE-INTEGRITY.
     StunUnauthenticated,
+    /// A check with credentials from before an ICE restart that is complete.
+    StunStale,
     /// A check that asks for something else than ICE-lite gives.
     StunRefused,
     /// A check for a session that has ended.

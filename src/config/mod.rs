@@ -119,9 +119,9 @@ fn codecs_of(kind: MediaKind) -> Vec<Codec> {
 /// `[session]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Session {
-    /// From the answer to the first nominated pair. Default: 60 s.
+    /// From the answer to the first nominated pair. Default: 10 s.
     pub(crate) setup_timeout: Duration,
-    /// From the nominated pair to the end of the DTLS handshake. Default: 30 s.
+    /// From the nominated pair to the end of the DTLS handshake. Default: 15 s.
     pub(crate) dtls_timeout: Duration,
     /// Without an authenticated check for this long, media stops (RFC 7675 §5.1 says 30 s, the default).
     pub(crate) consent_timeout: Duration,
@@ -130,8 +130,8 @@ pub(crate) struct Session {
 impl Default for Session {
     fn default() -> Session {
         Session {
-            setup_timeout: Duration::from_secs(60),
-            dtls_timeout: Duration::from_secs(30),
+            setup_timeout: Duration::from_secs(10),
+            dtls_timeout: Duration::from_secs(15),
             consent_timeout: Duration::from_secs(30),
         }
     }

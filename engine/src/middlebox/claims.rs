@@ -2,7 +2,7 @@
 
 use super::strangers::YOUTH;
 use super::{Middlebox, Owner, Protocol};
-use crate::control::{EndReason, Role, SessionId, SessionSpec};
+use crate::control::{CheckRefusal, EndReason, Role, SessionId, SessionSpec, Step};
 use crate::flow::Flow;
 use crate::message::{Mesh, Notice};
 use crate::outbox::{Outbox, Sink};
@@ -21,15 +21,21 @@ impl Middlebox {
     ) -> Result<(), Discard> {
         let check = match Check::parse(&self.common.ice, datagram) {
             Ok(check) => check,
-            Err(fault) => return self.refuse_check(flow, &fault, out),
+            Err(fault) => return self.refuse_check(now, flow, &fault, out),
         };
         let session = check.claims.session;
         if self.strangers.has_ended(session) {
             return Err(Discard::SessionEnded);
         }
         if let Some(key) = self.by_id.get(&session).copied() {
+            let generation = check.claims.generation;
+            if !self.sessions[key].accepts(generation) {
+                self.tell_refusal(now, session, flow, CheckRefusal::Stale);
+                return Err(Discard::StunStale);
+            }
             self.answer(&check, flow, out);
-            self.adopt(now, key, flow, check.use_candidate);
+            self.adopt(now, key, flow, check.use_candidate.then_some(generation));
+            self.tell(key);
             self.schedule(key);
             return Ok(());
         }
@@ -97,6 +103,7 @@ impl Middlebox {
         &mut self,
         now: Instant,
         id: SessionId,
+        generation: u8,
         spec: SessionSpec,
         flow: Flow,
     ) -> Result<Session, EndReason> {
@@ -106,7 +113,7 @@ impl Middlebox {
             Role::Play => Media::Play(Egress::new(&spec.tracks)),
         };
         let timeouts = Timeouts { dtls: config.dtls_timeout, consent: config.consent_timeout };
-        Session::new(now, id, spec, flow, &self.common.dtls, timeouts, media)
+        Session::new(now, (id, generation), spec, flow, &self.common.dtls, timeouts, media)
             .map_err(|fault| EndReason::DtlsFailed(fault.to_string()))
     }
 
@@ -120,6 +127,9 @@ impl Middlebox {
     fn remember(&mut self, now: Instant, session: SessionId, flow: Flow) {
         if self.strangers.remember(now, session, flow) {
             self.flows.insert(flow, Owner::Stranger(session));
+            if self.strangers.is_news(now, session, flow.remote, None) {
+                self.notices.push_back(Notice::Trace(session, Step::Check { remote: flow.remote, refused: None }));
+            }
         }
         self.wake_sweep(now);
     }
@@ -133,15 +143,51 @@ impl Middlebox {
         out.push(flow, MAX_ANSWER, |room| check.success(flow.remote, room).unwrap_or(0));
     }
 
-    /// Answers what is no check to be taken up, where it has an answer, and says how it is counted.
-    fn refuse_check<S: Sink>(&self, flow: Flow, fault: &CheckFault, out: &mut Outbox<S>) -> Result<(), Discard> {
+    /// Answers what is no check to be taken up, where it has an answer, tells of it, and says how it is counted.
+    fn refuse_check<S: Sink>(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        fault: &CheckFault,
+        out: &mut Outbox<S>,
+    ) -> Result<(), Discard> {
         out.push(flow, MAX_ANSWER, |room| fault.response(room).unwrap_or(0));
-        match fault {
+        let (session, refusal, discard) = match fault {
             // A keepalive: nothing to do and nothing wrong.
-            CheckFault::Indication => Ok(()),
-            CheckFault::Malformed | CheckFault::NotARequest => Err(Discard::StunMalformed),
-            CheckFault::Unauthenticated(_) => Err(Discard::StunUnauthenticated),
-            _ => Err(Discard::StunRefused),
+            CheckFault::Indication => return Ok(()),
+            CheckFault::Malformed | CheckFault::NotARequest => return Err(Discard::StunMalformed),
+            CheckFault::UnknownUfrag(_, remote_ufrag) => {
+                if let Some(remote_ufrag) = remote_ufrag.as_ref().filter(|_| self.strays.take(now)) {
+                    self.notices.push_back(Notice::Stray(flow.remote, remote_ufrag.clone()));
+                }
+                return Err(Discard::StunUnauthenticated);
+            }
+            CheckFault::BadIntegrity(_, session) => {
+                (Some(*session), CheckRefusal::BadIntegrity, Discard::StunUnauthenticated)
+            }
+            CheckFault::BadRequest(_, session) => (*session, CheckRefusal::Incomplete, Discard::StunRefused),
+            CheckFault::UnknownAttributes(_, session) => {
+                (Some(*session), CheckRefusal::UnknownAttribute, Discard::StunRefused)
+            }
+            CheckFault::RoleConflict(_, session) => (Some(*session), CheckRefusal::RoleConflict, Discard::StunRefused),
+        };
+        if let Some(session) = session {
+            self.tell_refusal(now, session, flow, refusal);
+        }
+        Err(discard)
+    }
+
+    /// Tells of a check that names a session and was refused, once for each source and refusal.
+    fn tell_refusal(&mut self, now: Instant, session: SessionId, flow: Flow, refusal: CheckRefusal) {
+        let refused = Some(refusal);
+        let is_news = match self.by_id.get(&session) {
+            Some(key) => self.sessions[*key].account.checks.is_new(flow.remote, refused),
+            None if self.strangers.has_ended(session) => false,
+            None => self.strangers.is_news(now, session, flow.remote, refused),
+        };
+        if is_news {
+            self.wake_sweep(now);
+            self.notices.push_back(Notice::Trace(session, Step::Check { remote: flow.remote, refused }));
         }
     }
 }

@@ -34,14 +34,16 @@ impl Middlebox {
                 let batch = batch.ok_or(Discard::UnknownSource)?;
                 let was_empty = batch.items.is_empty();
                 let handled = match protocol {
-                    Protocol::Rtcp => session.handle_ingest_srtcp(now, datagram, batch),
+                    Protocol::Rtcp => session.handle_ingest_srtcp(now, datagram, batch).map(|()| Outcome::Nothing),
                     _ => session.handle_srtp(now, datagram, batch),
                 };
                 if was_empty && !batch.items.is_empty() {
                     self.streams.mark(stream);
                 }
-                handled?;
-                Outcome::Nothing
+                if handled.is_err() {
+                    self.tell(key);
+                }
+                handled?
             }
         };
         self.settle(now, key, outcome, out);
@@ -76,6 +78,9 @@ impl Middlebox {
             for key in &viewers {
                 if self.sessions[*key].deliver(now, &turn, out) {
                     self.schedule(*key);
+                }
+                if self.sessions[*key].account.has_steps() {
+                    self.tell(*key);
                 }
             }
         }

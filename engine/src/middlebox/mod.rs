@@ -10,6 +10,7 @@
 //!                              other shards with viewers ◄── one batch each ───────────┴──► viewers here ──► outbox
 //! ```
 
+mod allowance;
 mod claims;
 mod media;
 pub(crate) mod strangers;
@@ -24,6 +25,7 @@ use crate::session::{Outcome, Session};
 use crate::stats::{Discard, ShardStats};
 use crate::transport::dtls::DtlsContext;
 use crate::transport::ice::IceKey;
+use allowance::Allowance;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,6 +101,8 @@ pub(crate) struct Middlebox {
     notices: VecDeque<Notice>,
     mesh: VecDeque<(usize, Mesh)>,
     stats: Arc<ShardStats>,
+    /// Checks of nobody's that may be told at present.
+    strays: Allowance,
     stopped: bool,
 }
 
@@ -119,6 +123,7 @@ impl Middlebox {
             notices: VecDeque::new(),
             mesh: VecDeque::new(),
             stats,
+            strays: Allowance::default(),
             stopped: false,
         }
     }
@@ -151,7 +156,12 @@ impl Middlebox {
     /// Takes an order of the control core.
     pub(crate) fn handle_order<S: Sink>(&mut self, now: Instant, order: Order, out: &mut Outbox<S>) {
         match order {
-            Order::Grant(session, spec) => self.grant(now, session, *spec, out),
+            Order::Grant(session, generation, spec) => self.grant(now, session, generation, *spec, out),
+            Order::Restart(session, generation) => {
+                if let Some(key) = self.by_id.get(&session) {
+                    self.sessions[*key].restart_ice(generation);
+                }
+            }
             Order::Elsewhere(session, owner) => self.set_elsewhere(session, owner),
             Order::Forget(session) => self.forget(now, session),
             Order::Close(session, reason) => {
@@ -230,15 +240,16 @@ impl Middlebox {
     }
 
     /// Makes the claimed session one of ours.
-    fn grant<S: Sink>(&mut self, now: Instant, id: SessionId, spec: SessionSpec, out: &mut Outbox<S>) {
+    fn grant<S: Sink>(&mut self, now: Instant, id: SessionId, generation: u8, spec: SessionSpec, out: &mut Outbox<S>) {
         let waited = self.strangers.take(id);
         let Some(flow) = waited.nominated.or(waited.flows.first().copied()) else {
             // Forgotten in between; the control core hears of it, or it would keep the session forever.
             self.notices.push_back(Notice::Ended(id, EndReason::SetupTimeout, Default::default()));
             return;
         };
-        match self.make_session(now, id, spec, flow) {
-            Ok(session) => {
+        match self.make_session(now, id, generation, spec, flow) {
+            Ok(mut session) => {
+                session.account.checks = waited.checks;
                 self.insert(now, session, &waited.flows, out);
                 for (flow, mut datagram) in waited.queue {
                     self.handle_datagram(now, flow, &mut datagram, out);
@@ -253,7 +264,7 @@ impl Middlebox {
         let key = self.sessions.insert(session);
         self.by_id.insert(id, key);
         for flow in flows.iter().chain([&flow]) {
-            self.adopt(now, key, *flow, false);
+            self.adopt(now, key, *flow, None);
         }
         match role {
             Role::Publish => self.set_publisher(key, stream),
@@ -265,8 +276,8 @@ impl Middlebox {
         self.settle(now, key, outcome, out);
     }
 
-    /// An authenticated check of a session of ours came over `flow`.
-    fn adopt(&mut self, now: Instant, key: usize, flow: Flow, nominates: bool) {
+    /// An authenticated check of a session of ours came over `flow`, with credentials of the generation that it nominates with.
+    fn adopt(&mut self, now: Instant, key: usize, flow: Flow, nominates: Option<u8>) {
         let session = &mut self.sessions[key];
         let moved_in = session.handle_check(now, flow, nominates);
         if let Some(dropped) = moved_in {
@@ -279,14 +290,25 @@ impl Middlebox {
     fn settle<S: Sink>(&mut self, now: Instant, key: usize, outcome: Outcome, out: &mut Outbox<S>) {
         match outcome {
             Outcome::Nothing => {}
-            Outcome::Connected => {
-                self.notices.push_back(Notice::Connected(self.sessions[key].id));
+            Outcome::Connected(profile) => {
+                self.notices.push_back(Notice::Connected(self.sessions[key].id, profile));
                 self.bind_viewer(now, key, out);
             }
+            Outcome::Flow(flows) => self.notices.push_back(Notice::Flow(self.sessions[key].id, flows)),
             Outcome::Keyframe(tracks) => self.request_viewer_keyframes(now, key, tracks, out),
             Outcome::Ended(reason) => return self.end(now, key, reason, out),
         }
+        self.tell(key);
         self.schedule(key);
+    }
+
+    /// Passes on what a session has to tell of itself.
+    fn tell(&mut self, key: usize) {
+        let session = &mut self.sessions[key];
+        if session.account.has_steps() {
+            let id = session.id;
+            self.notices.extend(session.account.take().into_iter().map(|step| Notice::Trace(id, step)));
+        }
     }
 
     fn schedule(&mut self, key: usize) {
@@ -307,6 +329,7 @@ impl Middlebox {
     }
 
     fn end<S: Sink>(&mut self, now: Instant, key: usize, reason: EndReason, out: &mut Outbox<S>) {
+        self.tell(key);
         let mut session = self.sessions.remove(key);
         session.close(now, out);
         if let Some(due) = session.scheduled {

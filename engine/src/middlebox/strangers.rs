@@ -8,9 +8,11 @@
 //!                          └──────── time, or Forget ─────────┴─────Forget────► ended: answered by nobody
 //! ```
 
-use crate::control::SessionId;
+use crate::control::{CheckRefusal, SessionId};
 use crate::flow::Flow;
+use crate::session::CheckLog;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How long after its birth an unowned session's checks are answered without asking. Later ones are claimed at once. Also how
@@ -34,6 +36,8 @@ pub(crate) struct Unclaimed {
     pub nominated: Option<Flow>,
     /// What waits for the claim's outcome.
     pub queue: Vec<(Flow, Vec<u8>)>,
+    /// The sources of its checks that were told.
+    pub checks: CheckLog,
     claimed: Option<Instant>,
     expires: Option<Instant>,
 }
@@ -42,6 +46,7 @@ pub(crate) struct Unclaimed {
 struct Foreign {
     owner: usize,
     flows: Vec<Flow>,
+    checks: CheckLog,
 }
 
 /// See the module's text.
@@ -81,6 +86,20 @@ impl Strangers {
         true
     }
 
+    /// Whether a check of the session from there is worth telling.
+    pub(crate) fn is_news(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        remote: SocketAddr,
+        refused: Option<CheckRefusal>,
+    ) -> bool {
+        if let Some(foreign) = self.foreign.get_mut(&session) {
+            return foreign.checks.is_new(remote, refused);
+        }
+        self.unclaimed(now, session).is_some_and(|unclaimed| unclaimed.checks.is_new(remote, refused))
+    }
+
     /// Remembers where the session's client nominated.
     pub(crate) fn nominate(&mut self, now: Instant, session: SessionId, flow: Flow) {
         if let Some(unclaimed) = self.unclaimed(now, session) {
@@ -112,7 +131,7 @@ impl Strangers {
     /// Another shard owns the session.
     pub(crate) fn set_owner(&mut self, session: SessionId, owner: usize, flows: Vec<Flow>) {
         if self.foreign.len() < MAX_SESSIONS {
-            self.foreign.insert(session, Foreign { owner, flows });
+            self.foreign.insert(session, Foreign { owner, flows, checks: CheckLog::default() });
         }
     }
 

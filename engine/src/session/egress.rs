@@ -1,6 +1,7 @@
 //! What a viewer receives: the publisher's packets under the viewer's own numbers and keys, and the reports that go with them.
 
 use super::Srtp;
+use super::account::Account;
 use super::reports::ReportTimer;
 use crate::control::{Extension, NegotiatedExtension, NegotiatedFormat, SessionId, TrackSpec};
 use crate::flow::Flow;
@@ -11,7 +12,7 @@ use crate::stats::Discard;
 use oneport_rtp::extension::ExtensionMap;
 use oneport_rtp::ids::{Mid, PayloadType, Ssrc};
 use oneport_rtp::packet::{self, RtpHeader, RtpPacket};
-use oneport_rtp::payload::MediaKind;
+use oneport_rtp::payload::{self, MediaKind};
 use oneport_rtp::rtcp::{self, SenderInfo, Word};
 use oneport_rtp::sender_clock::SenderClock;
 use oneport_rtp::seq::ExtSeq;
@@ -40,6 +41,8 @@ struct Binding {
 
 #[derive(Debug)]
 struct EgressTrack {
+    /// Among the session's tracks.
+    place: usize,
     kind: MediaKind,
     mid: Option<Mid>,
     formats: Vec<NegotiatedFormat>,
@@ -66,7 +69,7 @@ pub(crate) struct Egress {
 impl Egress {
     /// The egress of a viewer with these tracks.
     pub(crate) fn new(specs: &[TrackSpec]) -> Egress {
-        let tracks = specs.iter().map(EgressTrack::new).collect();
+        let tracks = specs.iter().enumerate().map(|(place, spec)| EgressTrack::new(place, spec)).collect();
         Egress { source: None, tracks, reports: ReportTimer::new(random::number()) }
     }
 
@@ -88,6 +91,7 @@ impl Egress {
         turn: &Turn<'_>,
         flow: Flow,
         srtp: &mut Srtp,
+        account: &mut Account,
         out: &mut Outbox<S>,
     ) -> Sent {
         self.bind(turn.source);
@@ -101,6 +105,10 @@ impl Egress {
                     };
                     sent.bytes += egress.send(packet, &header, flow, srtp, out) as u64;
                     sent.packets += 1;
+                    if account.wants(egress.place, egress.kind == MediaKind::Video) {
+                        let is_keyframe = is_keyframe(turn.source, *track, packet);
+                        account.packet(egress.place, egress.ssrc, header.0.payload_type, is_keyframe);
+                    }
                 }
                 TurnItem::SenderReport { track, ntp, rtp_timestamp } => {
                     if let Some(egress) = bound(&mut self.tracks, *track) {
@@ -165,8 +173,9 @@ impl Egress {
 }
 
 impl EgressTrack {
-    fn new(spec: &TrackSpec) -> EgressTrack {
+    fn new(place: usize, spec: &TrackSpec) -> EgressTrack {
         EgressTrack {
+            place,
             kind: spec.kind,
             mid: spec.mid,
             formats: spec.formats.clone(),
@@ -257,6 +266,13 @@ impl EgressTrack {
         let rtp_timestamp = self.rewriter.timestamp(publisher, theirs)?;
         Some(SenderInfo { ntp, rtp_timestamp, packets: self.packets, octets: self.octets })
     }
+}
+
+/// Whether a packet of a publisher's track begins a keyframe.
+fn is_keyframe(source: &Source, track: u8, packet: &RtpPacket<'_>) -> bool {
+    let formats = source.tracks.get(usize::from(track)).map(|track| track.formats.as_slice()).unwrap_or_default();
+    let format = formats.iter().find(|format| format.payload_type == packet.payload_type());
+    format.is_some_and(|format| payload::is_keyframe(format.format.codec, packet.payload()))
 }
 
 fn bound(tracks: &mut [EgressTrack], track: u8) -> Option<&mut EgressTrack> {

@@ -75,8 +75,8 @@ impl Ingest {
         &self.source
     }
 
-    /// Takes a decrypted RTP packet.
-    pub(crate) fn handle_rtp(&mut self, now: Instant, bytes: &[u8], batch: &mut Batch) -> Result<(), Discard> {
+    /// Takes a decrypted RTP packet. Gives the index of its track.
+    pub(crate) fn handle_rtp(&mut self, now: Instant, bytes: &[u8], batch: &mut Batch) -> Result<usize, Discard> {
         let packet = RtpPacket::parse(bytes).map_err(|_| Discard::Rtp)?;
         let index = self.demux.track_of(&packet).ok_or(Discard::UnknownSource)?;
         let spec = &self.source.tracks[index];
@@ -91,7 +91,7 @@ impl Ingest {
         }
         batch.push_packet(index as u8, track.epoch, seq, bytes);
         self.reports.media(now);
-        Ok(())
+        Ok(index)
     }
 
     /// Takes a decrypted RTCP compound.

@@ -2,11 +2,13 @@
 //!
 //! Leaves to others: whose a datagram is (`middlebox`), and what happens to media between sessions (`forward`).
 
+mod account;
 mod egress;
 mod ingest;
 mod reports;
 mod srtp;
 
+pub(crate) use account::{Account, CheckLog};
 pub(crate) use egress::Egress;
 pub(crate) use ingest::Ingest;
 pub(crate) use srtp::Srtp;
@@ -18,6 +20,8 @@ use crate::middlebox::strangers::MAX_FLOWS;
 use crate::outbox::{Outbox, Sink};
 use crate::stats::Discard;
 use crate::transport::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsFault};
+use oneport_rtp::packet::RtpPacket;
+use oneport_rtp::payload::{self, MediaKind};
 use openssl::error::ErrorStack;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,8 +40,10 @@ pub(crate) enum Media {
 pub(crate) enum Outcome {
     /// Nothing more.
     Nothing,
-    /// SRTP is keyed.
-    Connected,
+    /// SRTP is keyed, with this profile.
+    Connected(&'static str),
+    /// A publisher's RTP has begun, stopped, or gone on.
+    Flow(bool),
     /// The viewer needs a keyframe on these tracks of its own, one bit each.
     Keyframe(u32),
     /// The session is over.
@@ -49,6 +55,26 @@ pub(crate) enum Outcome {
 pub(crate) struct Timeouts {
     pub dtls: Duration,
     pub consent: Duration,
+}
+
+/// A publisher whose RTP has stopped for so long is silent.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Which ICE credentials are good (RFC 8445 §9): the present ones, and until a pair is nominated with them, those before.
+#[derive(Clone, Copy, Debug)]
+struct Generations {
+    present: u8,
+    before: Option<u8>,
+}
+
+impl Generations {
+    fn of(present: u8) -> Generations {
+        Generations { present, before: present.checked_sub(1) }
+    }
+
+    fn accept(self, generation: u8) -> bool {
+        generation == self.present || Some(generation) == self.before
+    }
 }
 
 /// See the module's text.
@@ -67,15 +93,19 @@ pub(crate) struct Session {
     nominated_at: Instant,
     consent_at: Instant,
     totals: Totals,
+    generations: Generations,
+    /// When RTP came last, while it comes.
+    flowing: Option<Instant>,
+    pub account: Account,
     /// The deadline under which the shard's timers have it.
     pub scheduled: Option<Instant>,
 }
 
 impl Session {
-    /// A session whose client has nominated `flow`.
+    /// A session whose client has nominated `flow`, with ICE credentials of this generation.
     pub(crate) fn new(
         now: Instant,
-        id: SessionId,
+        (id, generation): (SessionId, u8),
         spec: SessionSpec,
         flow: Flow,
         context: &DtlsContext,
@@ -96,6 +126,9 @@ impl Session {
             nominated_at: now,
             consent_at: now,
             totals: Totals::default(),
+            generations: Generations::of(generation),
+            flowing: None,
+            account: Account::default(),
             scheduled: None,
         })
     }
@@ -128,11 +161,25 @@ impl Session {
         Totals { duration: now.saturating_duration_since(self.nominated_at), ..self.totals }
     }
 
-    /// An authenticated connectivity check came over `flow`. Gives the pair that had to make room, where one had to.
-    pub(crate) fn handle_check(&mut self, now: Instant, flow: Flow, nominates: bool) -> Option<Flow> {
+    /// ICE was restarted: other credentials are good, too.
+    pub(crate) fn restart_ice(&mut self, generation: u8) {
+        // Those that a pair was nominated with stay good until the next nomination, however often ICE is restarted meanwhile.
+        let nominated = self.generations.before.unwrap_or(self.generations.present);
+        self.generations = Generations { present: generation, before: Some(nominated) };
+    }
+
+    /// Whether credentials of this generation are good.
+    pub(crate) fn accepts(&self, generation: u8) -> bool {
+        self.generations.accept(generation)
+    }
+
+    /// An authenticated connectivity check came over `flow`, with credentials that are good: of the generation that it
+    /// nominates with, if it does. Gives the pair that had to make room, where one had to.
+    pub(crate) fn handle_check(&mut self, now: Instant, flow: Flow, nominates: Option<u8>) -> Option<Flow> {
         self.consent_at = now;
-        if nominates {
-            self.flow = flow;
+        self.account.check(flow.remote, None);
+        if let Some(generation) = nominates {
+            self.nominate(flow, generation);
         }
         if self.flows.contains(&flow) {
             return None;
@@ -145,6 +192,17 @@ impl Session {
         Some(self.flows.remove(oldest))
     }
 
+    fn nominate(&mut self, flow: Flow, generation: u8) {
+        let restarted = generation == self.generations.present && self.generations.before.is_some();
+        if restarted {
+            self.generations.before = None;
+        }
+        if self.is_connected() && (restarted || flow != self.flow) {
+            self.account.pair_changed(flow.remote, restarted);
+        }
+        self.flow = flow;
+    }
+
     /// Sends what DTLS has to say first: our ClientHello, where we are the client.
     pub(crate) fn start<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) -> Outcome {
         self.drain_dtls(now, out)
@@ -152,19 +210,32 @@ impl Session {
 
     /// Takes a DTLS datagram.
     pub(crate) fn handle_dtls<S: Sink>(&mut self, now: Instant, datagram: &[u8], out: &mut Outbox<S>) -> Outcome {
+        self.account.dtls();
         self.dtls.handle_datagram(now, datagram);
         self.drain_dtls(now, out)
     }
 
     /// Takes an SRTP packet; what it holds goes to `batch`.
-    pub(crate) fn handle_srtp(&mut self, now: Instant, packet: &mut [u8], batch: &mut Batch) -> Result<(), Discard> {
+    pub(crate) fn handle_srtp(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        batch: &mut Batch,
+    ) -> Result<Outcome, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::NotKeyed)?;
         let Media::Publish(ingest) = &mut self.media else { return Err(Discard::NotAPublisher) };
         let bytes = packet.len() as u64;
         let plain = srtp.unprotect_rtp(packet)?;
         self.totals.rx_packets += 1;
         self.totals.rx_bytes += bytes;
-        ingest.handle_rtp(now, plain, batch)
+        let track = ingest.handle_rtp(now, plain, batch).inspect_err(|discard| {
+            if *discard == Discard::UnknownSource {
+                tell_unknown(&mut self.account, plain);
+            }
+        })?;
+        tell_packet(&mut self.account, ingest.source(), track, plain);
+        let begins = self.flowing.replace(now).is_none();
+        Ok(if begins { Outcome::Flow(true) } else { Outcome::Nothing })
     }
 
     /// Takes an SRTCP packet of a publisher; a sender report goes to `batch`.
@@ -195,7 +266,7 @@ impl Session {
     pub(crate) fn deliver<S: Sink>(&mut self, now: Instant, turn: &Turn<'_>, out: &mut Outbox<S>) -> bool {
         let (Some(srtp), Media::Play(egress)) = (&mut self.srtp, &mut self.media) else { return false };
         let was_idle = egress.next_timeout().is_none();
-        let sent = egress.deliver(now, turn, self.flow, srtp, out);
+        let sent = egress.deliver(now, turn, self.flow, srtp, &mut self.account, out);
         self.totals.tx_packets += sent.packets;
         self.totals.tx_bytes += sent.bytes;
         was_idle && egress.next_timeout().is_some()
@@ -219,12 +290,13 @@ impl Session {
     /// When [`Session::handle_timeout`] wants to be called.
     pub(crate) fn next_timeout(&self) -> Instant {
         let consent = self.consent_at + self.timeouts.consent;
+        let silence = self.flowing.map(|last| last + SILENCE);
         let handshake = self.srtp.is_none().then(|| self.nominated_at + self.timeouts.dtls);
         let reports = match &self.media {
             Media::Publish(ingest) => ingest.next_timeout(),
             Media::Play(egress) => egress.next_timeout(),
         };
-        [handshake, reports, self.dtls.next_timeout()].into_iter().flatten().fold(consent, Instant::min)
+        [handshake, reports, silence, self.dtls.next_timeout()].into_iter().flatten().fold(consent, Instant::min)
     }
 
     /// Does what is due.
@@ -236,6 +308,10 @@ impl Session {
             return Outcome::Ended(EndReason::DtlsTimeout);
         }
         self.send_reports(now, out);
+        if self.flowing.is_some_and(|last| now >= last + SILENCE) {
+            self.flowing = None;
+            return Outcome::Flow(false);
+        }
         if self.dtls.next_timeout().is_some_and(|due| due <= now) {
             // What is early only under a virtual clock stays due, and comes again.
             let _ = self.dtls.handle_timeout(now);
@@ -280,7 +356,7 @@ impl Session {
                     if let Media::Publish(ingest) = &mut self.media {
                         ingest.start(now);
                     }
-                    outcome = Outcome::Connected;
+                    outcome = Outcome::Connected(profile.name());
                 }
                 DtlsEvent::Closed => return Outcome::Ended(EndReason::ClosedByPeer),
                 DtlsEvent::Failed(DtlsFault::FingerprintMismatch) => {
@@ -290,5 +366,23 @@ impl Session {
             }
         }
         outcome
+    }
+}
+
+/// Tells of a track's first packet and first keyframe, as long as they have not come.
+fn tell_packet(account: &mut Account, source: &Source, track: usize, plain: &[u8]) {
+    let Some(spec) = source.tracks.get(track) else { return };
+    if !account.wants(track, spec.kind == MediaKind::Video) {
+        return;
+    }
+    let Ok(packet) = RtpPacket::parse(plain) else { return };
+    let format = spec.formats.iter().find(|format| format.payload_type == packet.payload_type());
+    let is_keyframe = format.is_some_and(|format| payload::is_keyframe(format.format.codec, packet.payload()));
+    account.packet(track, packet.ssrc(), packet.payload_type(), is_keyframe);
+}
+
+fn tell_unknown(account: &mut Account, plain: &[u8]) {
+    if let Ok(packet) = RtpPacket::parse(plain) {
+        account.unknown(packet.ssrc(), packet.payload_type());
     }
 }

@@ -9,7 +9,9 @@
 //!
 //! The kernel's reuseport hash is the port modulo the number of shards, so that a test chooses where a flow lands.
 
+mod accounts;
 mod network;
+mod restarts;
 mod sessions;
 mod traffic;
 
@@ -77,6 +79,8 @@ struct World {
     network: Network<Packet>,
     seats: Vec<Seat>,
     ended: HashMap<SessionId, (Instant, EndReason, Totals)>,
+    /// What was told, but for the ends.
+    told: Vec<Event>,
     stopped: bool,
 }
 
@@ -119,6 +123,7 @@ impl World {
             network: Network::new(conditions),
             seats: Vec::new(),
             ended: HashMap::new(),
+            told: Vec::new(),
             stopped: false,
         }
     }
@@ -146,6 +151,11 @@ impl World {
             DtlsRole::Client => DtlsRole::Server,
         };
         let session = self.directory.open(self.now, spec).unwrap();
+        (self.seat(session, dtls_role, port), session)
+    }
+
+    /// A client of a session that there is.
+    fn seat(&mut self, session: SessionId, dtls_role: DtlsRole, port: u16) -> usize {
         let credentials = self.common.ice.credentials(session, 0, self.common.seconds(self.now));
         let remote = LocalTransport {
             session,
@@ -158,7 +168,15 @@ impl World {
         let config = ClientConfig { remote, ufrag: "peer".to_owned(), dtls_role };
         let client = Client::new(self.now, config, &self.context).unwrap();
         self.seats.push(Seat { client, address: address(port), alive: true, received: Vec::new() });
-        (self.seats.len() - 1, session)
+        self.seats.len() - 1
+    }
+
+    /// Restarts the ICE of a session, and has its client use the new credentials.
+    fn restart(&mut self, seat: usize, session: SessionId) {
+        let generation = self.directory.restart(session).unwrap();
+        let credentials = self.common.ice.credentials(session, generation, self.common.seconds(self.now));
+        let own = format!("peer{generation}");
+        self.seats[seat].client.restart(self.now, credentials.ufrag, credentials.pwd, own);
     }
 
     fn shard_of(&self, flow: Flow) -> usize {
@@ -273,7 +291,7 @@ impl World {
                     self.ended.insert(session, (self.now, reason, totals));
                 }
                 Event::Stopped => self.stopped = true,
-                _ => {}
+                other => self.told.push(other),
             }
         }
         moved

@@ -7,7 +7,12 @@ use oneport_rtp::rtcp::{self, Word};
 
 /// Sends `count` video packets and as many of audio, 10 ms apart, and lets them arrive.
 pub(super) fn publish(world: &mut World, publisher: usize, count: u16) {
-    for n in 0..count {
+    publish_from(world, publisher, 0, count);
+}
+
+/// The same, beginning with packet number `first`.
+pub(super) fn publish_from(world: &mut World, publisher: usize, first: u16, count: u16) {
+    for n in first..first + count {
         let client = &mut world.seats[publisher].client;
         assert!(client.send_rtp(&packet(96, 0x1001, n, u32::from(n) * 900), 0));
         assert!(client.send_rtp(&packet(111, 0x1002, n, u32::from(n) * 480), 0));

@@ -31,6 +31,15 @@ impl Profile {
         }
     }
 
+    /// The name that RFC 5764 or RFC 7714 gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aes128CmSha1_80 => "SRTP_AES128_CM_HMAC_SHA1_80",
+            Self::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",
+        }
+    }
+
     /// Octets of a master key, and of a session encryption key.
     pub const fn key_len(self) -> usize {
         match self {

@@ -1,6 +1,7 @@
 //! A connectivity check, as the lite agent sees it (RFC 8445 §7.3, RFC 8489 §6.3 and §9.1.3).
 
 use super::message::{Attributes, Malformed, canonical, integrity_key};
+use crate::control::SessionId;
 use crate::transport::ice::{IceKey, UfragClaims};
 use std::fmt;
 use std::net::SocketAddr;
@@ -48,19 +49,25 @@ pub enum CheckFault {
     /// A response, or another method. We ask nobody anything, so it is not answered.
     #[error("no Binding request")]
     NotARequest,
-    /// 400: USERNAME or MESSAGE-INTEGRITY is missing.
+    /// 400: USERNAME or MESSAGE-INTEGRITY is missing. The session, if the USERNAME names one.
     #[error("400: credentials are missing")]
-    BadRequest(Refusal),
-    /// 401: a ufrag that is none of ours, or a MESSAGE-INTEGRITY that its password does not make.
-    #[error("401: the credentials are wrong")]
-    Unauthenticated(Refusal),
+    BadRequest(Refusal, Option<SessionId>),
+    /// 401: a ufrag that is none of ours. The peer's half of the USERNAME, where that is text.
+    #[error("401: the ufrag is of no session here")]
+    UnknownUfrag(Refusal, Option<String>),
+    /// 401: a ufrag of ours, and a MESSAGE-INTEGRITY that its password does not make.
+    #[error("401: the password is wrong")]
+    BadIntegrity(Refusal, SessionId),
     /// 420: comprehension-required attributes that we do not know.
     #[error("420: unknown attributes")]
-    UnknownAttributes(Refusal),
+    UnknownAttributes(Refusal, SessionId),
     /// 487: the peer takes itself for the controlled agent, which the lite side always is.
     #[error("487: both sides are controlled")]
-    RoleConflict(Refusal),
+    RoleConflict(Refusal, SessionId),
 }
+
+/// Longest ufrag of a peer that is kept (RFC 8839 §5.4 allows 256; clients have 4 to 32).
+const MAX_REMOTE_UFRAG: usize = 64;
 
 /// An error response, not yet written.
 #[derive(Debug)]
@@ -82,6 +89,7 @@ impl Check {
     /// # Errors
     ///
     /// What is wrong with it; [`CheckFault::response`] has the answer, where there is one.
+    #[allow(clippy::result_large_err, reason = "a fault is looked at where it is made and goes no further")]
     pub fn parse(key: &IceKey, datagram: &[u8]) -> Result<Check, CheckFault> {
         let attributes = Attributes::parse(datagram)?;
         require_binding_request(attributes.message_type)?;
@@ -92,18 +100,24 @@ impl Check {
             key: None,
         };
         let (Some(username), true) = (attributes.username, attributes.has_integrity()) else {
-            return Err(CheckFault::BadRequest(exchange.refuse(400)));
+            let session = attributes.username.and_then(|name| key.parse_ufrag(halves(name).0));
+            return Err(CheckFault::BadRequest(exchange.refuse(400), session.map(|claims| claims.session)));
         };
-        let Some((claims, integrity)) = authenticate(key, username, &attributes) else {
-            return Err(CheckFault::Unauthenticated(exchange.refuse(401)));
+        let (ours, theirs) = halves(username);
+        let Some(claims) = key.parse_ufrag(ours) else {
+            return Err(CheckFault::UnknownUfrag(exchange.refuse(401), remote_ufrag(theirs)));
         };
+        let integrity = integrity_key(&key.password(ours));
+        if !attributes.is_signed_with(&integrity) {
+            return Err(CheckFault::BadIntegrity(exchange.refuse(401), claims.session));
+        }
         exchange.key = Some(integrity);
         if !attributes.unknown.is_empty() {
             let refusal = Refusal { unknown: attributes.unknown, ..exchange.refuse(420) };
-            return Err(CheckFault::UnknownAttributes(refusal));
+            return Err(CheckFault::UnknownAttributes(refusal, claims.session));
         }
         if attributes.controlled.is_some() {
-            return Err(CheckFault::RoleConflict(exchange.refuse(487)));
+            return Err(CheckFault::RoleConflict(exchange.refuse(487), claims.session));
         }
         let Attributes { use_candidate, priority, controlling, .. } = attributes;
         Ok(Check { claims, use_candidate, priority, controlling, exchange })
@@ -123,10 +137,11 @@ impl CheckFault {
     pub fn response(&self, out: &mut [u8]) -> Option<usize> {
         match self {
             CheckFault::Malformed | CheckFault::Indication | CheckFault::NotARequest => None,
-            CheckFault::BadRequest(refusal)
-            | CheckFault::Unauthenticated(refusal)
-            | CheckFault::UnknownAttributes(refusal)
-            | CheckFault::RoleConflict(refusal) => refusal.response(out),
+            CheckFault::BadRequest(refusal, _)
+            | CheckFault::UnknownUfrag(refusal, _)
+            | CheckFault::BadIntegrity(refusal, _)
+            | CheckFault::UnknownAttributes(refusal, _)
+            | CheckFault::RoleConflict(refusal, _) => refusal.response(out),
         }
     }
 }
@@ -181,6 +196,7 @@ fn padded(length: u16) -> usize {
     usize::from(length).next_multiple_of(4)
 }
 
+#[allow(clippy::result_large_err, reason = "a fault is looked at where it is made and goes no further")]
 fn require_binding_request(message_type: MessageType) -> Result<(), CheckFault> {
     match (message_type.class(), message_type.method()) {
         (MessageClass::Request, BINDING) => Ok(()),
@@ -189,11 +205,15 @@ fn require_binding_request(message_type: MessageType) -> Result<(), CheckFault> 
     }
 }
 
-/// USERNAME is `ours:theirs` (RFC 8445 §7.2.2). What the peer's half is, its own business.
-fn authenticate(key: &IceKey, username: &[u8], attributes: &Attributes<'_>) -> Option<(UfragClaims, IntegrityKey)> {
-    let colon = username.iter().position(|byte| *byte == b':')?;
-    let ufrag = &username[..colon];
-    let claims = key.parse_ufrag(ufrag)?;
-    let integrity = integrity_key(&key.password(ufrag));
-    attributes.is_signed_with(&integrity).then_some((claims, integrity))
+/// USERNAME is `ours:theirs` (RFC 8445 §7.2.2). Without a colon all of it is ours.
+fn halves(username: &[u8]) -> (&[u8], &[u8]) {
+    match username.iter().position(|byte| *byte == b':') {
+        Some(colon) => (&username[..colon], &username[colon + 1..]),
+        None => (username, &[]),
+    }
+}
+
+fn remote_ufrag(theirs: &[u8]) -> Option<String> {
+    let is_plausible = (4..=MAX_REMOTE_UFRAG).contains(&theirs.len()) && theirs.iter().all(u8::is_ascii_graphic);
+    is_plausible.then(|| String::from_utf8_lossy(theirs).into_owned())
 }

@@ -183,32 +183,32 @@ fn missing_credentials_are_400() {
     let long_software = [b'x'; 64];
     for attributes in [&[(0x8022_u16, &long_software[..])][..], &[(0x8022, &long_software[..]), (0x0006, b"a:b")]] {
         let datagram = crafted(attributes, false);
-        assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::BadRequest(_))));
+        assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::BadRequest(..))));
         assert_refused(&datagram, 400);
     }
     let no_username = crafted(&[(0x8022, &long_software[..])], true);
-    assert!(matches!(Check::parse(&key(), &no_username), Err(CheckFault::BadRequest(_))));
+    assert!(matches!(Check::parse(&key(), &no_username), Err(CheckFault::BadRequest(..))));
 }
 
 #[test]
 fn a_request_too_short_for_an_error_gets_none() {
     let bare = crafted(&[], false);
     let fault = Check::parse(&key(), &bare).unwrap_err();
-    assert!(matches!(fault, CheckFault::BadRequest(_)));
+    assert!(matches!(fault, CheckFault::BadRequest(..)));
     assert_eq!(response(&fault), None);
 }
 
 #[test]
 fn a_forged_ufrag_is_401() {
     let datagram = request(|r| r.remote_ufrag = "AAAAAAAAAAAAAAAAAAAA");
-    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::Unauthenticated(_))));
+    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::UnknownUfrag(..))));
     assert_refused(&datagram, 401);
 }
 
 #[test]
 fn a_wrong_password_is_401() {
     let datagram = request(|r| r.remote_pwd = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::Unauthenticated(_))));
+    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::BadIntegrity(_, SessionId(42)))));
     assert_refused(&datagram, 401);
 }
 
@@ -216,7 +216,7 @@ fn a_wrong_password_is_401() {
 fn a_check_for_another_process_is_401() {
     let theirs = IceKey::new(&[4; 32]).credentials(SessionId(42), 1, 1000);
     let datagram = request(|r| (r.remote_ufrag, r.remote_pwd) = (leak(theirs.ufrag), leak(theirs.pwd)));
-    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::Unauthenticated(_))));
+    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::UnknownUfrag(..))));
 }
 
 fn leak(text: String) -> &'static str {
@@ -279,7 +279,7 @@ fn with_attribute(mut datagram: Vec<u8>, attribute_type: u16, value: &[u8]) -> V
 #[test]
 fn a_controlled_peer_is_487() {
     let datagram = crafted(&[(0x0006, &username()), (0x8029, &[1; 8])], true);
-    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::RoleConflict(_))));
+    assert!(matches!(Check::parse(&key(), &datagram), Err(CheckFault::RoleConflict(..))));
     assert_refused(&datagram, 487);
 }
 
