@@ -17,10 +17,12 @@ use crate::public_id::PublicId;
 use crate::registry::{IceSession, Session};
 use crate::session;
 use crate::signaling::Signaling;
+use crate::why::{Note, Opening};
 use oneport_engine::control::{Command, Refusal, Reply, Role, SessionId};
 use oneport_rtp::payload::Format;
 use oneport_sdp::Counter;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long an offer of ours is good, which the engine keeps to (WHEP §4.3.2 has 30 s where nothing is said).
@@ -28,7 +30,13 @@ const VALIDITY: Duration = Duration::from_secs(30);
 
 /// The offers that were not answered yet.
 #[derive(Default)]
-pub(crate) struct CounterOffers(HashMap<SessionId, (Counter, Egress)>);
+pub(crate) struct CounterOffers(HashMap<SessionId, Pending>);
+
+struct Pending {
+    counter: Counter,
+    egress: Egress,
+    announced: Vec<SocketAddr>,
+}
 
 impl CounterOffers {
     /// The session has ended, or was deleted.
@@ -58,12 +66,14 @@ pub(crate) fn make(
         Reply::Refused(refusal) => return Err(Problem::from_refusal(refusal, &name)),
         _ => return Err(Problem::Internal("the engine did not reserve the session")),
     };
-    let offer = negotiate::counter_offer(&counter, &local, &session::told(signaling, request, &local), &egress);
+    let addresses = session::told(signaling, request, &local);
+    let announced = addresses.iter().map(|ip| SocketAddr::new(*ip, local.port)).collect();
+    let offer = negotiate::counter_offer(&counter, &local, &addresses, &egress);
     let ice = IceSession { entity_tag: local.ufrag.clone(), ..IceSession::default() };
     let session =
         Session { public_id, name, role: Role::Play, ice, formats: Vec::new(), sections: Vec::new(), ice2: false };
     signaling.registry.borrow_mut().reserve(local.session, session);
-    signaling.counter_offers.borrow_mut().0.insert(local.session, (counter, egress));
+    signaling.counter_offers.borrow_mut().0.insert(local.session, Pending { counter, egress, announced });
     let until = httpdate::fmt_http_date(SystemTime::now() + VALIDITY);
     let media_type = format!("application/sdp; valid-until=\"{until}\"");
     let mut response = Response::new(406).with("Content-Type", media_type);
@@ -80,10 +90,10 @@ pub(crate) fn answered(
 ) -> Result<Response, Problem> {
     let answer = session::description(request)?;
     let agreement = match signaling.counter_offers.borrow().0.get(&id) {
-        Some((counter, _)) => Agreement::countered(counter, &answer)?,
+        Some(pending) => Agreement::countered(&pending.counter, &answer)?,
         None => return Err(Problem::NoCounterOffer),
     };
-    let Some((_, egress)) = signaling.counter_offers.borrow_mut().0.remove(&id) else {
+    let Some(Pending { egress, announced, .. }) = signaling.counter_offers.borrow_mut().0.remove(&id) else {
         return Err(Problem::NoCounterOffer);
     };
     let stream = signaling.registry.borrow_mut().stream(&session.name);
@@ -98,6 +108,9 @@ pub(crate) fn answered(
     }
     let session = agreement.session(session.public_id, session.name, &session.ice.entity_tag);
     journal::begun(id, &session, request.peer);
+    let opening = Opening { announced, ..agreement.opening(request, &session.name, &answer) };
+    signaling.traces.borrow_mut().begin(SystemTime::now(), id, session.public_id, opening);
+    signaling.note(id, &Note::Answered);
     signaling.registry.borrow_mut().enter(Instant::now(), id, session);
     Ok(Response::new(204))
 }

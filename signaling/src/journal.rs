@@ -1,11 +1,12 @@
 //! What the log says of sessions: one line when one begins, when it connects and when it ends, in words. The secret of its URL is
 //! never among them.
 
+use crate::name::StreamName;
 use crate::registry::Session;
 use oneport_engine::control::{EndReason, Role, SessionId, Totals};
 use std::fmt;
 use std::net::SocketAddr;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 pub(crate) fn begun(id: SessionId, session: &Session, peer: Option<SocketAddr>) {
     let from = peer.map_or_else(|| "an unknown address".to_owned(), |peer| peer.ip().to_string());
@@ -22,6 +23,15 @@ pub(crate) fn connected(id: SessionId, session: &Session) {
 
 pub(crate) fn ended(id: SessionId, session: &Session, reason: &EndReason, totals: &Totals) {
     info!(session = %id, "{}: {reason}, {}", Who(session), Carried(totals));
+}
+
+pub(crate) fn failed(id: SessionId, session: &Session, verdict: &str) {
+    warn!(session = %id, "{}: {verdict}", Who(session));
+}
+
+pub(crate) fn refused(name: &StreamName, peer: Option<SocketAddr>, reason: &str) {
+    let from = peer.map_or_else(|| "an unknown address".to_owned(), |peer| peer.ip().to_string());
+    info!("offer from {from} for {name} refused: {reason}");
 }
 
 /// A session as a subject of a sentence.

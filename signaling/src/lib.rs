@@ -36,6 +36,7 @@ mod tests;
 pub mod tls;
 mod whep;
 mod whip;
+mod why;
 
 pub use signaling::{EnginePort, Signaling, SignalingConfig};
 pub use whep::NoPublisher;

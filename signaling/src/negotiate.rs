@@ -1,9 +1,11 @@
 //! Between SDP and the engine: what offer and answer agree on becomes a session's spec, and the engine's half of the transport becomes
 //! the answer's text. The rules of negotiation are oneport-sdp's.
 
+use crate::http::Request;
 use crate::name::StreamName;
 use crate::problem::Problem;
 use crate::registry::{Session, SessionSection};
+use crate::why::Opening;
 use oneport_engine::control::{
     Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LayerSpec, LocalTransport, NegotiatedExtension,
     NegotiatedFormat, Role, SessionId, SessionSpec, StreamId, TrackSpec,
@@ -11,8 +13,9 @@ use oneport_engine::control::{
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::payload::{Codec, Format, MediaKind};
 use oneport_sdp::{
-    Bitrates, Capabilities, Counter, Layer, LocalDescription, LocalFragment, Negotiated, NegotiatedMedia, Offer,
-    OfferedFormat, Rejection, SdpError, Setup, Source, negotiate_play, negotiate_publish, write_answer, write_fragment,
+    Bitrates, CandidateType, Capabilities, Counter, Layer, LocalDescription, LocalFragment, Negotiated,
+    NegotiatedMedia, Offer, OfferedFormat, Rejection, RemoteCandidate, SdpError, Setup, Source, negotiate_play,
+    negotiate_publish, write_answer, write_fragment,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -28,7 +31,7 @@ impl From<SdpError> for Problem {
 
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Problem {
-        Problem::Unacceptable(rejection.to_string())
+        Problem::Unacceptable(rejection.to_string(), None)
     }
 }
 
@@ -105,6 +108,17 @@ impl Agreement {
         Ok(Agreement { role: Role::Play, negotiated: counter.accept(answer)? })
     }
 
+    /// What the account of the session begins with, but for the addresses.
+    pub(crate) fn opening(&self, request: &Request, stream: &StreamName, offer: &Offer) -> Opening {
+        let agreed = self.accepted().flat_map(|(_, media)| media.formats.first());
+        Opening {
+            client_ufrag: self.negotiated.ice_ufrag.clone(),
+            agreed_codecs: agreed.map(|format| format.format.codec.to_string()).collect(),
+            tracks: self.sections().iter().map(|section| section.kind).collect(),
+            ..opening(self.role, request, stream, offer)
+        }
+    }
+
     /// Publishing or playing.
     pub(crate) fn role(&self) -> Role {
         self.role
@@ -176,6 +190,33 @@ impl Agreement {
             keyframe_request: if kind == MediaKind::Video { keyframe_request(media) } else { None },
             cname: egress.cname.clone(),
         })
+    }
+}
+
+/// What the account of an offer begins with.
+pub(crate) fn opening(role: Role, request: &Request, stream: &StreamName, offer: &Offer) -> Opening {
+    let candidate = |candidate: &RemoteCandidate| {
+        let transport = if candidate.tcp { "tcp" } else { "udp" };
+        let kind = match candidate.kind {
+            CandidateType::Host => "host",
+            CandidateType::Reflexive => "reflexive",
+            CandidateType::Relay => "relay",
+        };
+        format!("{kind} {transport} {}", candidate.address)
+    };
+    let mut candidates: Vec<String> = offer.candidates().iter().map(candidate).collect();
+    candidates.dedup();
+    Opening {
+        role,
+        stream: stream.clone(),
+        peer: request.peer,
+        user_agent: request.headers.first("user-agent").map(str::to_owned),
+        client_ufrag: offer.ice_ufrag().unwrap_or_default().to_owned(),
+        offered_codecs: offer.media.iter().flat_map(|media| media.codec_names.clone()).collect(),
+        offered_candidates: candidates,
+        agreed_codecs: Vec::new(),
+        announced: Vec::new(),
+        tracks: Vec::new(),
     }
 }
 

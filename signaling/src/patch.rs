@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::registry::{IceSession, Session};
 use crate::session;
 use crate::signaling::Signaling;
+use crate::why::Note;
 use oneport_engine::control::{Command, LocalTransport, Refusal, Reply, Role, SessionId};
 use oneport_sdp::Fragment;
 
@@ -28,7 +29,11 @@ pub(crate) fn patch(signaling: &Signaling, request: &Request, id: &str) -> Resul
     match new_credentials(&fragment, &session.ice) {
         // A wildcard would let a late candidate of an old ICE session pass for one of the present.
         None if matched == IfMatch::Any && fragment.credentials.is_none() => Err(Problem::PreconditionFailed),
-        None => Ok(Response::new(204)),
+        None => {
+            let (usable, discarded) = (fragment.candidates.len(), fragment.discarded);
+            signaling.note(id, &Note::Trickled { usable, discarded });
+            Ok(Response::new(204))
+        }
         Some((ufrag, pwd)) => restart(signaling, request, id, &session, (ufrag, pwd)),
     }
 }
@@ -48,6 +53,8 @@ fn restart(
 ) -> Result<Response, Problem> {
     let local = restart_in_engine(signaling, id)?;
     let body = negotiate::restart_answer(&local, &session::told(signaling, request, &local), session);
+    signaling.note(id, &Note::Restarted);
+    signaling.traces.borrow_mut().renamed(id, &client_ufrag);
     let ice = IceSession { entity_tag: local.ufrag.clone(), client_ufrag, client_pwd };
     signaling.registry.borrow_mut().restarted(id, ice);
     let response = Response::new(200).with_body("application/trickle-ice-sdpfrag", body.into_bytes());

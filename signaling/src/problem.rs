@@ -40,9 +40,9 @@ pub enum Problem {
     /// The body is not SDP.
     #[error("The body is not a valid SDP offer: {0}.")]
     SdpSyntax(String),
-    /// The offer is SDP, and cannot be answered.
+    /// The offer is SDP, and cannot be answered. With the path of its account, where it has one.
     #[error("The offer cannot be accepted: {0}.")]
-    Unacceptable(String),
+    Unacceptable(String, Option<String>),
     /// The stream has a publisher.
     #[error("{0} has a publisher already. End that session first, or publish under another name.")]
     AlreadyPublished(StreamName),
@@ -113,6 +113,8 @@ struct Details<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
 }
 
 impl Problem {
@@ -136,7 +138,7 @@ impl Problem {
             Problem::AlreadyPublished(_) | Problem::NoPublisher(_) | Problem::TooManyEventStreams => 409,
             Problem::PreconditionFailed => 412,
             Problem::NotSdp | Problem::NotAFragment | Problem::NotJson => 415,
-            Problem::Unacceptable(_) | Problem::NoCounterOffer | Problem::LayersFixed => 422,
+            Problem::Unacceptable(..) | Problem::NoCounterOffer | Problem::LayersFixed => 422,
             Problem::PreconditionRequired => 428,
             Problem::Internal(_) => 500,
             Problem::UnknownMethod => 501,
@@ -149,7 +151,7 @@ impl Problem {
         match self {
             Problem::BadName(_) => ("urn:oneport:problem:bad-name", "Not a stream name"),
             Problem::SdpSyntax(_) => ("urn:oneport:problem:sdp-syntax", "Malformed SDP"),
-            Problem::Unacceptable(_) => ("urn:oneport:problem:offer-not-acceptable", "Offer not acceptable"),
+            Problem::Unacceptable(..) => ("urn:oneport:problem:offer-not-acceptable", "Offer not acceptable"),
             Problem::AlreadyPublished(_) => ("urn:oneport:problem:already-published", "Already published"),
             Problem::NoPublisher(_) => ("urn:oneport:problem:no-publisher", "No publisher yet"),
             Problem::FragmentSyntax(_) => ("urn:oneport:problem:sdp-fragment-syntax", "Malformed SDP fragment"),
@@ -170,7 +172,8 @@ impl Problem {
     pub fn into_response(self) -> Response {
         let (kind, title) = self.kind();
         let (status, detail) = (self.status(), self.to_string());
-        let details = Details { kind, title, status, detail: &detail };
+        let instance = if let Problem::Unacceptable(_, instance) = &self { instance.as_deref() } else { None };
+        let details = Details { kind, title, status, detail: &detail, instance };
         // Strings and numbers: nothing of it can fail to be written.
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let response =

@@ -9,10 +9,11 @@ use crate::problem::Problem;
 use crate::public_id::PublicId;
 use crate::registry::{IceSession, Session};
 use crate::signaling::Signaling;
+use crate::why::{Note, Opening};
 use oneport_engine::control::{Command, EndReason, LocalTransport, Refusal, Reply, Role, SessionId};
 use oneport_sdp::Offer;
-use std::net::IpAddr;
-use std::time::Instant;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Instant, SystemTime};
 
 /// What the answers about a viewer's session say beyond its description: where events come from, and where layers are chosen.
 const EVENTS_EXTENSION: &str = "urn:ietf:params:whep:ext:core:server-sent-events";
@@ -37,15 +38,19 @@ pub(crate) fn open(
     signaling: &Signaling,
     request: &Request,
     name: StreamName,
-    agreement: &Agreement,
+    (offer, agreement): (&Offer, &Agreement),
     replaces: Option<SessionId>,
 ) -> Result<Response, Problem> {
     let public_id = PublicId::random().map_err(no_randomness)?;
     let egress = Egress::random(&name).map_err(no_randomness)?;
     let local = open_in_engine(signaling, &name, agreement, &egress, replaces)?;
-    let answer = agreement.answer(&local, &told(signaling, request, &local), &egress);
+    let addresses = told(signaling, request, &local);
+    let told_sockets = addresses.iter().map(|ip| SocketAddr::new(*ip, local.port)).collect();
+    let answer = agreement.answer(&local, &addresses, &egress);
     let session = agreement.session(public_id, name, &local.ufrag);
     journal::begun(local.session, &session, request.peer);
+    let opening = Opening { announced: told_sockets, ..agreement.opening(request, &session.name, offer) };
+    signaling.traces.borrow_mut().begin(SystemTime::now(), local.session, public_id, opening);
     let mut registry = signaling.registry.borrow_mut();
     if let Some(replaced) = replaces {
         registry.close(replaced);
@@ -113,9 +118,34 @@ pub(crate) fn known(signaling: &Signaling, id: &str) -> Result<(SessionId, Sessi
     Ok((id, session))
 }
 
+/// `GET /session/{id}/why`, also for ten minutes after the session's end.
+pub(crate) fn why(signaling: &Signaling, id: &str) -> Result<Response, Problem> {
+    let public_id = PublicId::parse(id).ok_or(Problem::UnknownSession)?;
+    let account = signaling.traces.borrow().account(SystemTime::now(), &public_id).ok_or(Problem::UnknownSession)?;
+    let body = serde_json::to_vec(&account).map_err(|_| Problem::Internal("an account cannot be written"))?;
+    Ok(Response::new(200).with_body("application/json", body).with("Cache-Control", "no-store"))
+}
+
+/// An offer was not accepted: that has an account, too, to which the problem leads.
+pub(crate) fn refused(signaling: &Signaling, request: &Request, opening: Opening, problem: Problem) -> Problem {
+    let Problem::Unacceptable(reason, _) = &problem else { return problem };
+    let Ok(public_id) = PublicId::random() else { return problem };
+    journal::refused(&opening.stream, request.peer, reason);
+    let instance = format!("/session/{public_id}/why");
+    signaling.traces.borrow_mut().refuse(SystemTime::now(), public_id, opening, &problem.to_string());
+    Problem::Unacceptable(reason.clone(), Some(instance))
+}
+
 /// `DELETE /session/{id}` (RFC 9725 §4.2). The stream is free for the next publisher at once.
-pub(crate) fn delete(signaling: &Signaling, id: &str) -> Result<Response, Problem> {
-    let session = find(signaling, id)?;
+pub(crate) fn delete(signaling: &Signaling, request: &Request, id: &str) -> Result<Response, Problem> {
+    let session = match find(signaling, id) {
+        Ok(session) => session,
+        Err(problem) => {
+            let said_goodbye = PublicId::parse(id).is_some_and(|id| signaling.traces.borrow_mut().is_goodbye(&id));
+            return if said_goodbye { Ok(Response::new(200)) } else { Err(problem) };
+        }
+    };
+    signaling.note(session, &Note::Deleted { by: request.peer });
     let reply = signaling.engine.submit(Command::Close { session, reason: EndReason::Deleted });
     match reply {
         Reply::Done => {

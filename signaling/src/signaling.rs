@@ -14,12 +14,14 @@ use crate::route::{Part, Route};
 use crate::server::{Handler, Server};
 use crate::whep::NoPublisher;
 use crate::whip::Takeover;
+use crate::why::{Note, Traces};
 use crate::{journal, layer, patch, session, whep, whip};
 use oneport_engine::control::{Command, Event, Reply, Role, SessionId};
 use oneport_rtp::payload::Codec;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 /// What signaling can be told.
 #[derive(Clone, Debug)]
@@ -61,6 +63,7 @@ pub struct Signaling {
     pub(crate) registry: Rc<RefCell<Registry>>,
     pub(crate) event_streams: Rc<RefCell<EventStreams>>,
     pub(crate) counter_offers: RefCell<CounterOffers>,
+    pub(crate) traces: RefCell<Traces>,
 }
 
 impl Signaling {
@@ -72,6 +75,7 @@ impl Signaling {
             registry: Rc::default(),
             event_streams: Rc::default(),
             counter_offers: RefCell::default(),
+            traces: RefCell::default(),
         })
     }
 
@@ -109,7 +113,7 @@ impl Signaling {
             Route::Endpoint(Role::Play, _) => Ok(Response::new(200).with_body("application/sdp", Vec::new())),
             Route::Endpoint(Role::Publish, _) => Ok(Response::new(204)),
             Route::Session(id) => match request.method {
-                Method::Delete => session::delete(self, &id),
+                Method::Delete => session::delete(self, request, &id),
                 Method::Patch => patch::patch(self, request, &id),
                 _ => session::find(self, &id).map(|_| Response::new(204)),
             },
@@ -123,7 +127,7 @@ impl Signaling {
 
     fn respond_for_part(&self, request: &Request, id: &str, part: &Part) -> Result<Response, Problem> {
         match part {
-            Part::Why => Err(Problem::NotFound),
+            Part::Why => session::why(self, id),
             Part::Layer if request.method == Method::Delete => layer::unselect(self, id),
             Part::Layer => layer::select(self, request, id),
             Part::Events => events::create(self, request, id),
@@ -141,6 +145,7 @@ impl Signaling {
 
     /// Takes note of what happened in the engine.
     pub fn handle_event(&self, event: Event) {
+        let failure = self.traces.borrow_mut().handle_event(SystemTime::now(), &event);
         match event {
             Event::Nominated { session, shard, remote } => {
                 self.with_session(session, |known| journal::nominated(session, known, shard, remote));
@@ -150,6 +155,9 @@ impl Signaling {
                 self.close(session);
                 if let Some(known) = self.registry.borrow_mut().ended(session) {
                     journal::ended(session, &known, &reason, &totals);
+                    if let Some(verdict) = failure {
+                        journal::failed(session, &known, &verdict);
+                    }
                 }
             }
             Event::Flow { session, flows } => self.registry.borrow_mut().set_flow(session, flows),
@@ -181,6 +189,11 @@ impl Signaling {
     /// What is open to negotiation for a request about a stream.
     pub(crate) fn terms(&self, _request: &Request, _name: &StreamName) -> Result<Terms, Problem> {
         Ok(Terms { codecs: self.config.codecs.clone(), bitrates: None })
+    }
+
+    /// Takes note of what came by HTTP for a session.
+    pub(crate) fn note(&self, session: SessionId, note: &Note) {
+        self.traces.borrow_mut().note(SystemTime::now(), session, note);
     }
 
     fn with_session(&self, id: SessionId, note: impl FnOnce(&Session)) {

@@ -4,12 +4,13 @@
 use crate::counter_offer;
 use crate::http::{Request, Response};
 use crate::name::StreamName;
-use crate::negotiate::Agreement;
+use crate::negotiate::{Agreement, opening};
 use crate::problem::Problem;
 use crate::session;
 use crate::signaling::Signaling;
 use futures_lite::future;
 use glommio::timer::Timer;
+use oneport_engine::control::Role;
 use oneport_rtp::payload::Format;
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,11 @@ pub(crate) async fn post(signaling: &Signaling, request: &Request, name: StreamN
     // Before any waiting: what is wrong with an offer is not better for a publisher.
     let offer = session::offer(request)?;
     let terms = signaling.terms(request, &name)?;
-    let agreement = Agreement::to_play(&offer, &terms, &published(signaling, &name).await?)?;
-    session::open(signaling, request, name, &agreement, None)
+    let published = published(signaling, &name).await?;
+    let agreement = Agreement::to_play(&offer, &terms, &published).map_err(|problem| {
+        session::refused(signaling, request, opening(Role::Play, request, &name, &offer), problem)
+    })?;
+    session::open(signaling, request, name, (&offer, &agreement), None)
 }
 
 /// What is published, after waiting for it where the configuration says so. Nothing, where a viewer may come first.

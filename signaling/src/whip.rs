@@ -2,11 +2,11 @@
 
 use crate::http::{Request, Response};
 use crate::name::StreamName;
-use crate::negotiate::Agreement;
+use crate::negotiate::{Agreement, opening};
 use crate::problem::Problem;
 use crate::session;
 use crate::signaling::Signaling;
-use oneport_engine::control::SessionId;
+use oneport_engine::control::{Role, SessionId};
 use std::time::Instant;
 
 /// What becomes of a publisher whose stream another one offers to publish.
@@ -24,8 +24,11 @@ pub enum Takeover {
 pub(crate) fn post(signaling: &Signaling, request: &Request, name: StreamName) -> Result<Response, Problem> {
     let offer = session::offer(request)?;
     let replaces = replaced(signaling, &name)?;
-    let agreement = Agreement::to_publish(&offer, &signaling.terms(request, &name)?)?;
-    session::open(signaling, request, name, &agreement, replaces)
+    let terms = signaling.terms(request, &name)?;
+    let agreement = Agreement::to_publish(&offer, &terms).map_err(|problem| {
+        session::refused(signaling, request, opening(Role::Publish, request, &name, &offer), problem)
+    })?;
+    session::open(signaling, request, name, (&offer, &agreement), replaces)
 }
 
 /// The publisher that makes room, if there is one.

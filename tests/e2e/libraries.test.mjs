@@ -50,8 +50,8 @@ describe('libraries written by others', () => {
     const publisher = await medoozePublish('medooze');
     const viewer = await medoozePlay('medooze');
     await watch(viewer);
+    await until('a trickle', () => publisher.answers.includes('PATCH 204'));
     for (const page of [publisher, viewer]) {
-      await until('a trickle', () => page.answers.includes('PATCH 204'));
       await page.evaluate(() => window.client.restart());
       await until('a restart', () => page.answers.includes('PATCH 200'));
       await until('the connection is whole', () => page.evaluate(() => window.oneport.pc.connectionState === 'connected'));
@@ -60,7 +60,9 @@ describe('libraries written by others', () => {
     for (const page of [publisher, viewer]) {
       await page.evaluate(() => window.client.stop());
       await until('a DELETE', () => page.answers.includes('DELETE 200'));
-      assert.deepEqual(page.answers.filter((answer) => / [45]\d\d$/.test(answer)), []);
+      // Its player, other than its publisher, keeps no ETag before the first restart, and is told 428 as RFC 9725 wants it.
+      const refused = page.answers.filter((answer) => / [45]\d\d$/.test(answer) && answer !== 'PATCH 428');
+      assert.deepEqual(refused, []);
       await page.close();
     }
   });

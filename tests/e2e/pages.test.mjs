@@ -283,7 +283,7 @@ describe('two shards', () => {
     const page = await browser.context.newPage();
     await page.route('**/whep/**', async (route) => {
       await sleep(1000);
-      await route.continue();
+      await route.fulfill({ status: 409, headers: { 'Retry-After': '1' }, contentType: 'application/problem+json', body: '{"detail":"nobody"}' });
     });
     const posted = page.waitForRequest('**/whep/**');
     const refused = page.waitForResponse('**/whep/**');
@@ -307,6 +307,10 @@ describe('two shards', () => {
     });
     let attempts = 0;
     page.on('response', (response) => { attempts += response.status() === 409 ? 1 : 0; });
+    // As a server answers whose policy is not to let viewers come first.
+    await page.route('**/whep/**', (route) => route.fulfill({
+      status: 409, headers: { 'Retry-After': '1' }, contentType: 'application/problem+json', body: '{"detail":"nobody"}',
+    }));
     await page.goto(`${server.origin}/play/live/nobody`);
     await until('three attempts', () => attempts >= 3);
     assert.deepEqual(await page.evaluate(() => window.said), ['connecting', 'waiting for the publisher']);

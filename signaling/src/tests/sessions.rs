@@ -2,7 +2,7 @@
 
 use super::{Desk, detail, location};
 use crate::{NoPublisher, SignalingConfig};
-use oneport_engine::control::{DtlsRole, EndReason, Refusal, Role, SessionId};
+use oneport_engine::control::{DtlsRole, EndReason, Event, Refusal, Role, SessionId, Totals};
 use oneport_rtp::payload::Codec;
 
 const PUBLISH: &str = include_str!("../../../sdp/tests/corpus/chromium-publish.offer.sdp");
@@ -72,6 +72,37 @@ fn delete_ends_a_session_once() {
     }
     desk.end(1);
     assert!(desk.signaling.registry.borrow().is_empty());
+}
+
+#[test]
+fn a_client_that_says_goodbye_over_dtls_before_its_delete_is_answered_as_if_after() {
+    let desk = Desk::new();
+    let url = location(&desk.offer("/whip/cam", PUBLISH));
+    let (session, reason) = (SessionId(1), EndReason::ClosedByPeer);
+    desk.signaling.handle_event(Event::Ended { session, reason, totals: Totals::default() });
+    assert_eq!(desk.ask("GET", &url).status, 404);
+    assert_eq!(desk.ask("DELETE", &url).status, 200);
+    assert_eq!(desk.ask("DELETE", &url).status, 404);
+}
+
+#[test]
+fn why_a_session_or_an_offer_failed_can_be_asked_for() {
+    let desk = Desk::new();
+    let url = location(&desk.offer("/whip/cam", PUBLISH));
+    let why = |path: &str| -> serde_json::Value {
+        let response = desk.ask("GET", path);
+        assert_eq!((response.status, response.header("Content-Type")), (200, Some("application/json")));
+        serde_json::from_slice(&response.body).unwrap()
+    };
+    assert_eq!(why(&format!("{url}/why"))["state"], "waiting");
+    desk.end(1);
+    assert_eq!(why(&format!("{url}/why"))["verdict"]["code"], "consent-lost");
+    let refused = desk.offer("/whip/cam", &PUBLISH.replace("a=sendonly", "a=recvonly"));
+    assert_eq!(refused.status, 422);
+    let problem: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
+    let account = why(problem["instance"].as_str().unwrap());
+    assert_eq!(account["state"], "refused");
+    assert_eq!(account["verdict"]["text"], problem["detail"]);
 }
 
 #[test]
