@@ -13,9 +13,11 @@ use std::time::SystemTime;
 /// The bytes of a response: made for it, or embedded in the binary.
 pub type Body = Cow<'static, [u8]>;
 
+type PieceStream = dyn Stream<Item = Vec<u8>>;
+
 /// A body whose pieces come while it is sent, until the stream ends or the client goes. It is delimited by the connection's end.
 #[derive(Clone)]
-pub struct Pieces(Rc<RefCell<Pin<Box<dyn Stream<Item = Vec<u8>>>>>>);
+pub struct Pieces(Rc<RefCell<Pin<Box<PieceStream>>>>);
 
 impl Pieces {
     /// The body of these pieces.

@@ -197,7 +197,7 @@ fn an_answer_that_cannot_be_taken_leaves_the_counter_offer_open() {
 fn a_counter_offer_ends_with_its_session() {
     let desk = Desk::new();
     let countered = desk.send("POST", "/whep/cam", &[], "");
-    let answer = answer_to(&String::from_utf8(countered.body.to_vec()).unwrap());
+    let answer = answer_to(core::str::from_utf8(&countered.body).unwrap());
     desk.end(1);
     let late = desk.send("PATCH", &location(&countered), &[("Content-Type", "application/sdp")], &answer);
     assert_eq!(late.status, 404);
