@@ -11,11 +11,13 @@
 //!                         engine::control
 //! ```
 
+pub mod access;
 mod announce;
 mod cors;
 mod health;
 pub mod http;
 mod journal;
+pub mod limits;
 pub mod name;
 mod negotiate;
 mod pages;
@@ -23,6 +25,7 @@ pub mod problem;
 pub mod public_id;
 pub mod registry;
 mod route;
+pub mod secret;
 pub mod server;
 mod session;
 mod signaling;
