@@ -3,7 +3,7 @@
 //! ```text
 //!              server ── connection, framing (http)
 //!                │ Request
-//!            signaling ── route, cors, problem
+//!            signaling ── route, proxy, limits, access, redirect, cors, problem
 //!      ┌─────────┼──────────┬─────────┐
 //!    pages   health   whip, whep, session ── negotiate ── oneport-sdp
 //!                           │
@@ -13,22 +13,29 @@
 
 pub mod access;
 mod announce;
-mod cors;
+mod authority;
+pub mod cors;
 mod health;
 pub mod http;
+pub mod ice_servers;
 mod journal;
 pub mod limits;
 pub mod name;
 mod negotiate;
 mod pages;
+pub mod policy;
 pub mod problem;
+pub mod proxy;
 pub mod public_id;
+pub mod redirect;
 pub mod registry;
 mod route;
 pub mod secret;
 pub mod server;
 mod session;
 mod signaling;
+pub mod stream_glob;
+pub mod stream_rules;
 #[cfg(test)]
 mod tests;
 mod whep;

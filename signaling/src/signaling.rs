@@ -1,13 +1,20 @@
 //! The whole of signaling: requests from the HTTP server on one side, the engine on the other, the registry between them.
 
-use crate::cors;
+use crate::access::AccessConfig;
+use crate::cors::{self, AllowedOrigins};
 use crate::health;
 use crate::http::{HttpConfig, Listener, Method, Request, Response};
+use crate::ice_servers::IceServersConfig;
+use crate::limits::LimitsConfig;
 use crate::pages;
+use crate::policy::{VideoBitrate, WhepConfig, WhipConfig};
 use crate::problem::Problem;
+use crate::proxy::TrustedProxies;
+use crate::redirect::Redirects;
 use crate::registry::{Registry, Session};
 use crate::route::Route;
 use crate::server::{Handler, Server};
+use crate::stream_rules::{PREFERRED_CODECS, StreamRules};
 use crate::{journal, session, whep, whip};
 use oneport_engine::control::{Command, Event, Reply, Role, SessionId};
 use oneport_rtp::payload::Codec;
@@ -22,13 +29,47 @@ pub struct SignalingConfig {
     pub http: HttpConfig,
     /// Addresses that clients are told instead of this host's own, for a server behind a NAT. Empty by default.
     pub public_addresses: Vec<IpAddr>,
-    /// The codecs that may be published and played. All by default.
+    /// The codecs that may be published and played, the preferred ones first. All by default.
     pub codecs: Vec<Codec>,
+    /// The codecs of some streams, instead of these.
+    pub stream_rules: StreamRules,
+    /// The bit rates that publishers are told.
+    pub video_bitrate: VideoBitrate,
+    /// Who may publish and play.
+    pub access: AccessConfig,
+    /// How often a client may ask.
+    pub limits: LimitsConfig,
+    /// Whose word on the client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Whose pages may publish and play.
+    pub allowed_origins: AllowedOrigins,
+    /// Streams that other nodes serve.
+    pub redirects: Redirects,
+    /// STUN and TURN servers that clients are told.
+    pub ice_servers: IceServersConfig,
+    /// How publishers are treated.
+    pub whip: WhipConfig,
+    /// How viewers are treated.
+    pub whep: WhepConfig,
 }
 
 impl Default for SignalingConfig {
     fn default() -> SignalingConfig {
-        SignalingConfig { http: HttpConfig::default(), public_addresses: Vec::new(), codecs: Codec::ALL.to_vec() }
+        SignalingConfig {
+            http: HttpConfig::default(),
+            public_addresses: Vec::new(),
+            codecs: PREFERRED_CODECS.to_vec(),
+            stream_rules: StreamRules::default(),
+            video_bitrate: VideoBitrate::default(),
+            access: AccessConfig::default(),
+            limits: LimitsConfig::default(),
+            trusted_proxies: TrustedProxies::default(),
+            allowed_origins: AllowedOrigins::default(),
+            redirects: Redirects::default(),
+            ice_servers: IceServersConfig::default(),
+            whip: WhipConfig::default(),
+            whep: WhepConfig::default(),
+        }
     }
 }
 
@@ -64,7 +105,7 @@ impl Signaling {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
         let response = self.respond(&request).unwrap_or_else(Problem::into_response);
-        if cors::is_open(&request.path) { cors::expose(response) } else { response }
+        if cors::is_open(&request.path) { self.config.allowed_origins.expose(response, &request) } else { response }
     }
 
     fn respond(&self, request: &Request) -> Result<Response, Problem> {
@@ -74,7 +115,7 @@ impl Signaling {
         let route = Route::find(&request.path)?;
         route.check(request.method)?;
         if request.method == Method::Options {
-            return Ok(options(&route, request));
+            return Ok(self.options(&route, request));
         }
         match route {
             Route::Endpoint(Role::Publish, name) if request.method == Method::Post => whip::post(self, request, name),
@@ -88,6 +129,19 @@ impl Signaling {
             Route::File(file) => pages::get(request, &file),
             Route::Server => Err(Problem::NotFound),
         }
+    }
+
+    /// What a resource can do. RFC 9725 §4.2 wants 200, and that it is not asked for authorization.
+    fn options(&self, route: &Route, request: &Request) -> Response {
+        let response = Response::new(200).with("Allow", route.allow());
+        let response = match route {
+            Route::Endpoint(..) => response.with("Accept-Post", "application/sdp"),
+            _ => response,
+        };
+        if !cors::is_open(&request.path) {
+            return response;
+        }
+        self.config.allowed_origins.preflight(response, request)
     }
 
     fn readiness(&self) -> Result<Response, Problem> {
@@ -122,14 +176,4 @@ impl Signaling {
             note(session);
         }
     }
-}
-
-/// What a resource can do. RFC 9725 §4.2 wants 200, and that it is not asked for authorization.
-fn options(route: &Route, request: &Request) -> Response {
-    let response = Response::new(200).with("Allow", route.allow());
-    let response = match route {
-        Route::Endpoint(..) => response.with("Accept-Post", "application/sdp"),
-        _ => response,
-    };
-    if cors::is_open(&request.path) { cors::preflight(response, request, route.allow()) } else { response }
 }
