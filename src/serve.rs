@@ -152,7 +152,16 @@ fn signaling_config(config: &Config) -> SignalingConfig {
         },
         public_addresses: config.media.public_addresses.clone(),
         codecs,
-        ..SignalingConfig::default()
+        stream_rules: config.streams.clone(),
+        video_bitrate: config.media.video_bitrate,
+        access: config.auth.clone(),
+        limits: config.limits,
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        allowed_origins: config.http.allowed_origins.clone(),
+        redirects: config.redirect.clone(),
+        ice_servers: config.ice.clone(),
+        whip: config.whip,
+        whep: config.whep,
     }
 }
 

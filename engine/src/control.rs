@@ -28,8 +28,11 @@ pub enum Command {
     /// Makes a session that waits for its client's first connectivity check. Answered by [`Reply::Opened`] or [`Reply::Refused`].
     Open(SessionSpec),
     /// Makes a session whose client's half is not known yet (a WHEP counter-offer): it gets credentials, and waits for
-    /// [`Command::Complete`] as long as any other waits for its client. Answered as [`Command::Open`] is.
-    Reserve,
+    /// [`Command::Complete`]. Answered as [`Command::Open`] is.
+    Reserve {
+        /// How long it waits for its [`Command::Complete`].
+        validity: Duration,
+    },
     /// Tells what the client of a reserved session agreed to. Answered by [`Reply::Done`], or [`Reply::Refused`] with
     /// [`Refusal::UnknownSession`] when it is not a reserved session, or is no more.
     Complete {

@@ -14,9 +14,6 @@ use crate::message::{Notice, Order};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// How long a reserved session waits for its completion: the validity of a WHEP counter-offer.
-const RESERVE_TIMEOUT: Duration = Duration::from_secs(30);
-
 enum Place {
     /// Until it is completed. A shard may have claimed it meanwhile: its client need not wait for us to hear of its answer.
     Reserved { claimed: Option<usize> },
@@ -95,11 +92,11 @@ impl Directory {
         Ok(session)
     }
 
-    /// Makes a session whose spec is not known yet.
-    pub(crate) fn reserve(&mut self, now: Instant) -> Result<SessionId, Refusal> {
+    /// Makes a session whose spec is not known yet. The validity is the same for all.
+    pub(crate) fn reserve(&mut self, now: Instant, validity: Duration) -> Result<SessionId, Refusal> {
         self.admit(0)?;
         let session = self.next();
-        self.reserved.push_back((now + RESERVE_TIMEOUT, session));
+        self.reserved.push_back((now + validity, session));
         let place = Place::Reserved { claimed: None };
         self.sessions.insert(session, Entry { member: None, place, generation: 0 });
         Ok(session)
@@ -345,6 +342,8 @@ mod tests {
     use super::*;
     use crate::control::DtlsRole;
 
+    const VALIDITY: Duration = Duration::from_secs(30);
+
     const STREAM: StreamId = StreamId(7);
 
     fn directory(shards: usize) -> Directory {
@@ -479,7 +478,7 @@ mod tests {
     fn a_reserved_session_is_granted_when_it_is_completed_though_it_was_claimed_before() {
         let mut directory = directory(2);
         let now = Instant::now();
-        let session = directory.reserve(now).unwrap();
+        let session = directory.reserve(now, VALIDITY).unwrap();
         directory.handle_notice(1, Notice::Claim(session));
         assert!(orders(&mut directory).is_empty());
         directory.complete(now, session, spec(Role::Play)).unwrap();
@@ -491,10 +490,10 @@ mod tests {
     fn a_reserved_session_that_nobody_completes_expires() {
         let mut directory = directory(1);
         let now = Instant::now();
-        let (idle, used) = (directory.reserve(now).unwrap(), directory.reserve(now).unwrap());
+        let (idle, used) = (directory.reserve(now, VALIDITY).unwrap(), directory.reserve(now, VALIDITY).unwrap());
         directory.complete(now, used, spec(Role::Play)).unwrap();
-        assert_eq!(directory.next_timeout(), Some(now + RESERVE_TIMEOUT));
-        directory.handle_timeout(now + RESERVE_TIMEOUT);
+        assert_eq!(directory.next_timeout(), Some(now + VALIDITY));
+        directory.handle_timeout(now + VALIDITY);
         assert_eq!(events(&mut directory), [format!("{idle} ended: no connectivity check nominated a pair in time")]);
         assert_eq!(directory.complete(now, idle, spec(Role::Play)), Err(Refusal::UnknownSession));
         directory.handle_timeout(now + Duration::from_secs(60));

@@ -147,7 +147,7 @@ impl Engine {
                 Ok(session) => Reply::Opened(self.local_transport(now, session, 0)),
                 Err(refusal) => Reply::Refused(refusal),
             },
-            Command::Reserve => match state.directory.reserve(now) {
+            Command::Reserve { validity } => match state.directory.reserve(now, validity) {
                 Ok(session) => Reply::Opened(self.local_transport(now, session, 0)),
                 Err(refusal) => Reply::Refused(refusal),
             },

@@ -38,6 +38,19 @@ pub struct Bitrates {
     pub max_kbps: Option<u32>,
 }
 
+impl Bitrates {
+    /// What does not fit together: the name of the value that is too low, and the sentence.
+    pub fn fault(&self) -> Option<(&'static str, String)> {
+        let above = |low: Option<u32>, high: Option<u32>| low.zip(high).filter(|(low, high)| low > high);
+        let start = above(self.min_kbps, self.start_kbps)
+            .map(|(min, start)| ("video_start_kbps", format!("{start} is less than video_min_kbps, which is {min}")));
+        let max = above(self.min_kbps.max(self.start_kbps), self.max_kbps).map(|(low, max)| {
+            ("video_max_kbps", format!("{max} is less than video_min_kbps or video_start_kbps, which is {low}"))
+        });
+        start.or(max)
+    }
+}
+
 /// What both sides have agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,4 +109,21 @@ pub struct NegotiatedMedia {
     pub rtcp_rsize: bool,
     /// `a=extmap-allow-mixed` was offered in the section.
     pub extmap_allow_mixed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bit_rates_must_not_cross() {
+        let fault =
+            |min_kbps, start_kbps, max_kbps| Bitrates { min_kbps, start_kbps, max_kbps }.fault().map(|(name, _)| name);
+        assert_eq!(fault(None, None, None), None);
+        assert_eq!(fault(Some(1), Some(1), Some(1)), None);
+        assert_eq!(fault(Some(2), Some(1), None), Some("video_start_kbps"));
+        assert_eq!(fault(Some(2), None, Some(1)), Some("video_max_kbps"));
+        assert_eq!(fault(None, Some(2), Some(1)), Some("video_max_kbps"));
+        assert_eq!(fault(None, Some(2), Some(3)), None);
+    }
 }

@@ -8,6 +8,7 @@
 //!
 //! The engine reserves the session and ends it when no answer comes; nothing here looks at a clock for that.
 
+use crate::admission::Opener;
 use crate::http::{Request, Response};
 use crate::journal;
 use crate::name::StreamName;
@@ -23,10 +24,7 @@ use oneport_rtp::payload::Format;
 use oneport_sdp::Counter;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
-
-/// How long an offer of ours is good, which the engine keeps to (WHEP §4.3.2 has 30 s where nothing is said).
-const VALIDITY: Duration = Duration::from_secs(30);
+use std::time::{Instant, SystemTime};
 
 /// The offers that were not answered yet.
 #[derive(Default)]
@@ -56,12 +54,15 @@ pub(crate) fn make(
     signaling: &Signaling,
     request: &Request,
     name: StreamName,
+    opener: Option<Opener>,
     published: &[Format],
 ) -> Result<Response, Problem> {
+    let validity = signaling.config.whep.counter_offer;
     let counter = negotiate::counter(&signaling.terms(request, &name)?, published)?;
+    let half_open = signaling.admission.begin(request)?;
     let public_id = PublicId::random().map_err(session::no_randomness)?;
     let egress = Egress::random(&name).map_err(session::no_randomness)?;
-    let local = match signaling.engine.submit(Command::Reserve) {
+    let local = match signaling.engine.submit(Command::Reserve { validity }) {
         Reply::Opened(local) => local,
         Reply::Refused(refusal) => return Err(Problem::from_refusal(refusal, &name)),
         _ => return Err(Problem::Internal("the engine did not reserve the session")),
@@ -70,15 +71,17 @@ pub(crate) fn make(
     let announced = addresses.iter().map(|ip| SocketAddr::new(*ip, local.port)).collect();
     let offer = negotiate::counter_offer(&counter, &local, &addresses, &egress);
     let ice = IceSession { entity_tag: local.ufrag.clone(), ..IceSession::default() };
-    let session =
-        Session { public_id, name, role: Role::Play, ice, formats: Vec::new(), sections: Vec::new(), ice2: false };
+    let (formats, sections) = (Vec::new(), Vec::new());
+    let (told_name, role) = (name.clone(), Role::Play);
+    let session = Session { public_id, name, role, opener, ice, formats, sections, ice2: false };
     signaling.registry.borrow_mut().reserve(local.session, session);
+    signaling.registry.borrow_mut().set_half_open(local.session, half_open);
     signaling.counter_offers.borrow_mut().0.insert(local.session, Pending { counter, egress, announced });
-    let until = httpdate::fmt_http_date(SystemTime::now() + VALIDITY);
+    let until = httpdate::fmt_http_date(SystemTime::now() + validity);
     let media_type = format!("application/sdp; valid-until=\"{until}\"");
     let mut response = Response::new(406).with("Content-Type", media_type);
     response.body = offer.into_bytes().into();
-    Ok(session::describe(response, public_id, &local.ufrag, Role::Play))
+    Ok(session::describe(signaling, response, (public_id, &told_name), &local.ufrag, Role::Play))
 }
 
 /// Takes the answer to our offer, and answers with 204.
@@ -106,7 +109,7 @@ pub(crate) fn answered(
         }
         _ => return Err(Problem::Internal("the engine did not complete the session")),
     }
-    let session = agreement.session(session.public_id, session.name, &session.ice.entity_tag);
+    let session = agreement.session(session.public_id, session.name, session.opener, &session.ice.entity_tag);
     journal::begun(id, &session, request.peer);
     let opening = Opening { announced, ..agreement.opening(request, &session.name, &answer) };
     signaling.traces.borrow_mut().begin(SystemTime::now(), id, session.public_id, opening);

@@ -88,7 +88,7 @@ impl EventStreams {
 
 /// `POST /session/{id}/events`.
 pub(crate) fn create(signaling: &Signaling, request: &Request, id: &str) -> Result<Response, Problem> {
-    let session = session::find(signaling, id)?;
+    let (session, _) = session::to_change(signaling, request, id)?;
     let kinds = Kinds::parse(&request.body)?;
     let stream = PublicId::random().map_err(session::no_randomness)?;
     let mut streams = signaling.event_streams.borrow_mut();
@@ -252,6 +252,7 @@ mod tests {
         let session = Session {
             public_id: PublicId::from_bytes([1; 16]),
             name: StreamName::new("live", "cam").unwrap(),
+            opener: None,
             role: Role::Play,
             ice: IceSession::default(),
             formats: vec![],

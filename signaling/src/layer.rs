@@ -35,13 +35,13 @@ impl Wish {
 }
 
 /// `DELETE`, with which some clients go back to automatic selection.
-pub(crate) fn unselect(signaling: &Signaling, id: &str) -> Result<Response, Problem> {
-    session::find(signaling, id).map(|_| Response::new(200))
+pub(crate) fn unselect(signaling: &Signaling, request: &Request, id: &str) -> Result<Response, Problem> {
+    session::to_change(signaling, request, id).map(|_| Response::new(200))
 }
 
 /// Answers 200 to what is the case anyway.
 pub(crate) fn select(signaling: &Signaling, request: &Request, id: &str) -> Result<Response, Problem> {
-    let (_, session) = session::known(signaling, id)?;
+    let (_, session) = session::to_change(signaling, request, id)?;
     if !TYPES.iter().any(|media_type| request.has_content_type(media_type)) {
         return Err(Problem::NotJson);
     }

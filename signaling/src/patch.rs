@@ -16,7 +16,7 @@ use oneport_engine::control::{Command, LocalTransport, Refusal, Reply, Role, Ses
 use oneport_sdp::Fragment;
 
 pub(crate) fn patch(signaling: &Signaling, request: &Request, id: &str) -> Result<Response, Problem> {
-    let (id, session) = session::known(signaling, id)?;
+    let (id, session) = session::to_change(signaling, request, id)?;
     if request.has_content_type("application/sdp") && session.role == Role::Play {
         return counter_offer::answered(signaling, request, id, session);
     }

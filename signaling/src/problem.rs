@@ -97,6 +97,21 @@ pub enum Problem {
     /// Our own fault.
     #[error("The server could not do this, and the fault is its own: {0}.")]
     Internal(&'static str),
+    /// The role has tokens, and the request none of them.
+    #[error("This needs a token of this server: Authorization: Bearer TOKEN, or ?token=TOKEN.")]
+    Unauthorized {
+        /// Whether there was a token, which is none of ours.
+        presented: bool,
+    },
+    /// The token is known, and is not for this.
+    #[error("The token does not allow this.")]
+    Forbidden,
+    /// The client asks more often than it may.
+    #[error("Too many requests. Try again in {retry_after_s} s.")]
+    TooManyRequests {
+        /// Whole seconds after which the next one may be admitted.
+        retry_after_s: u64,
+    },
 }
 
 /// What a session URL takes with PATCH (RFC 5789 §3.1).
@@ -105,6 +120,11 @@ pub(crate) const ACCEPT_PATCH: &str = "application/trickle-ice-sdpfrag";
 const RETRY_PUBLISHER: &str = "2";
 /// Seconds after which a server that is full or stopping may be asked again.
 const RETRY_SERVER: &str = "5";
+
+/// The challenges of RFC 6750 §3, without and with the errors of its §3.1.
+const CHALLENGE: &str = "Bearer realm=\"oneport\"";
+const CHALLENGE_INVALID: &str = "Bearer realm=\"oneport\", error=\"invalid_token\"";
+const CHALLENGE_INSUFFICIENT: &str = "Bearer realm=\"oneport\", error=\"insufficient_scope\"";
 
 #[derive(Serialize)]
 struct Details<'a> {
@@ -134,12 +154,15 @@ impl Problem {
             Problem::Http(error) => error.status(),
             Problem::BadName(_) | Problem::SdpSyntax(_) | Problem::FragmentSyntax(_) | Problem::BadParameter(_) => 400,
             Problem::NotFound | Problem::UnknownSession | Problem::UnknownEventStream => 404,
+            Problem::Unauthorized { .. } => 401,
+            Problem::Forbidden => 403,
             Problem::MethodNotAllowed { .. } => 405,
             Problem::AlreadyPublished(_) | Problem::NoPublisher(_) | Problem::TooManyEventStreams => 409,
             Problem::PreconditionFailed => 412,
             Problem::NotSdp | Problem::NotAFragment | Problem::NotJson => 415,
             Problem::Unacceptable(..) | Problem::NoCounterOffer | Problem::LayersFixed => 422,
             Problem::PreconditionRequired => 428,
+            Problem::TooManyRequests { .. } => 429,
             Problem::Internal(_) => 500,
             Problem::UnknownMethod => 501,
             Problem::TooManyConnections | Problem::TooManySessions | Problem::Stopping => 503,
@@ -193,6 +216,10 @@ impl Problem {
             Problem::TooManyConnections | Problem::TooManySessions | Problem::Stopping => {
                 response.with("Retry-After", RETRY_SERVER)
             }
+            Problem::Unauthorized { presented: false } => response.with("WWW-Authenticate", CHALLENGE),
+            Problem::Unauthorized { presented: true } => response.with("WWW-Authenticate", CHALLENGE_INVALID),
+            Problem::Forbidden => response.with("WWW-Authenticate", CHALLENGE_INSUFFICIENT),
+            Problem::TooManyRequests { retry_after_s } => response.with("Retry-After", retry_after_s.to_string()),
             _ => response,
         }
     }

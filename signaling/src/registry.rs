@@ -4,6 +4,7 @@
 //! A stream is kept while it has a publisher or a viewer. A session is kept from its answer until the engine says that it has
 //! ended; from its DELETE until then it has no URL and takes no place any more.
 
+use crate::admission::{HalfOpen, Opener};
 use crate::name::StreamName;
 use crate::public_id::PublicId;
 use event_listener::{Event, EventListener};
@@ -22,6 +23,7 @@ pub struct Registry {
     streams: HashMap<StreamName, Stream>,
     sessions: HashMap<SessionId, Session>,
     by_public_id: HashMap<PublicId, SessionId>,
+    half_open: HashMap<SessionId, HalfOpen>,
     last_stream: u64,
 }
 
@@ -59,6 +61,8 @@ pub struct Session {
     pub name: StreamName,
     /// Which way.
     pub role: Role,
+    /// Whose token it was, where one is needed.
+    pub opener: Option<Opener>,
     /// What offer and answer said of ICE, and PATCH since then.
     pub ice: IceSession,
     /// What a publisher may send, or a viewer can take.
@@ -186,6 +190,16 @@ impl Registry {
         self.sessions.insert(id, session);
     }
 
+    /// The session counts as half-open until it is connected or closed.
+    pub fn set_half_open(&mut self, id: SessionId, half_open: Option<HalfOpen>) {
+        self.half_open.extend(half_open.map(|half_open| (id, half_open)));
+    }
+
+    /// The session is connected.
+    pub fn connected(&mut self, id: SessionId) {
+        self.half_open.remove(&id);
+    }
+
     /// The session of a URL.
     pub fn find(&self, public_id: &PublicId) -> Option<SessionId> {
         self.by_public_id.get(public_id).copied()
@@ -231,6 +245,7 @@ impl Registry {
             return;
         };
         self.by_public_id.remove(&session.public_id);
+        self.half_open.remove(&id);
         if let Some(stream) = self.streams.get_mut(&session.name) {
             stream.viewers.remove(&id);
             if stream.publisher.take_if(|publisher| publisher.session == id).is_some() {
@@ -302,6 +317,7 @@ mod tests {
             public_id,
             name: name(),
             role,
+            opener: None,
             ice: IceSession::default(),
             formats: vec![OPUS],
             sections: vec![],

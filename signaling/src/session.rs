@@ -1,5 +1,6 @@
 //! Sessions over HTTP: how an offer becomes one, in the steps that WHIP and WHEP share, and how DELETE ends it.
 
+use crate::admission::Opener;
 use crate::announce::announced;
 use crate::http::{Request, Response};
 use crate::journal;
@@ -39,15 +40,17 @@ pub(crate) fn open(
     request: &Request,
     name: StreamName,
     (offer, agreement): (&Offer, &Agreement),
-    replaces: Option<SessionId>,
+    (opener, replaces): (Option<Opener>, Option<SessionId>),
 ) -> Result<Response, Problem> {
+    let half_open = signaling.admission.begin(request)?;
     let public_id = PublicId::random().map_err(no_randomness)?;
     let egress = Egress::random(&name).map_err(no_randomness)?;
     let local = open_in_engine(signaling, &name, agreement, &egress, replaces)?;
     let addresses = told(signaling, request, &local);
     let told_sockets = addresses.iter().map(|ip| SocketAddr::new(*ip, local.port)).collect();
     let answer = agreement.answer(&local, &addresses, &egress);
-    let session = agreement.session(public_id, name, &local.ufrag);
+    let told_name = name.clone();
+    let session = agreement.session(public_id, name, opener, &local.ufrag);
     journal::begun(local.session, &session, request.peer);
     let opening = Opening { announced: told_sockets, ..agreement.opening(request, &session.name, offer) };
     signaling.traces.borrow_mut().begin(SystemTime::now(), local.session, public_id, opening);
@@ -56,8 +59,10 @@ pub(crate) fn open(
         registry.close(replaced);
     }
     registry.enter(Instant::now(), local.session, session);
+    registry.set_half_open(local.session, half_open);
+    drop(registry);
     let response = Response::new(201).with_body("application/sdp", answer.into_bytes());
-    Ok(describe(response, public_id, &local.ufrag, agreement.role()))
+    Ok(describe(signaling, response, (public_id, &told_name), &local.ufrag, agreement.role()))
 }
 
 pub(crate) fn no_randomness(_: getrandom::Error) -> Problem {
@@ -71,7 +76,15 @@ pub(crate) fn told(signaling: &Signaling, request: &Request, local: &LocalTransp
 }
 
 /// The fields that lead from an answer or a counter-offer to the session.
-pub(crate) fn describe(response: Response, id: PublicId, entity_tag: &str, role: Role) -> Response {
+pub(crate) fn describe(
+    signaling: &Signaling,
+    response: Response,
+    (id, name): (PublicId, &StreamName),
+    entity_tag: &str,
+    role: Role,
+) -> Response {
+    let links = signaling.config.ice_servers.links(SystemTime::now(), &name.to_string());
+    let response = links.into_iter().fold(response, |response, link| response.with("Link", link));
     let response = response
         .with("Location", format!("/session/{id}"))
         .with("ETag", format!("\"{entity_tag}\""))
@@ -118,6 +131,13 @@ pub(crate) fn known(signaling: &Signaling, id: &str) -> Result<(SessionId, Sessi
     Ok((id, session))
 }
 
+/// What is known of the session of a URL, for a request that may change it.
+pub(crate) fn to_change(signaling: &Signaling, request: &Request, id: &str) -> Result<(SessionId, Session), Problem> {
+    let (id, session) = known(signaling, id)?;
+    signaling.admission.admit_to(&session, request)?;
+    Ok((id, session))
+}
+
 /// `GET /session/{id}/why`, also for ten minutes after the session's end.
 pub(crate) fn why(signaling: &Signaling, id: &str) -> Result<Response, Problem> {
     let public_id = PublicId::parse(id).ok_or(Problem::UnknownSession)?;
@@ -138,12 +158,13 @@ pub(crate) fn refused(signaling: &Signaling, request: &Request, opening: Opening
 
 /// `DELETE /session/{id}` (RFC 9725 §4.2). The stream is free for the next publisher at once.
 pub(crate) fn delete(signaling: &Signaling, request: &Request, id: &str) -> Result<Response, Problem> {
-    let session = match find(signaling, id) {
+    let (session, _) = match to_change(signaling, request, id) {
         Ok(session) => session,
-        Err(problem) => {
+        Err(Problem::UnknownSession) => {
             let said_goodbye = PublicId::parse(id).is_some_and(|id| signaling.traces.borrow_mut().is_goodbye(&id));
-            return if said_goodbye { Ok(Response::new(200)) } else { Err(problem) };
+            return if said_goodbye { Ok(Response::new(200)) } else { Err(Problem::UnknownSession) };
         }
+        Err(problem) => return Err(problem),
     };
     signaling.note(session, &Note::Deleted { by: request.peer });
     let reply = signaling.engine.submit(Command::Close { session, reason: EndReason::Deleted });
@@ -163,10 +184,16 @@ pub(crate) fn delete(signaling: &Signaling, request: &Request, id: &str) -> Resu
 
 impl Agreement {
     /// What the registry knows of the session.
-    pub(crate) fn session(&self, public_id: PublicId, name: StreamName, entity_tag: &str) -> Session {
+    pub(crate) fn session(
+        &self,
+        public_id: PublicId,
+        name: StreamName,
+        opener: Option<Opener>,
+        entity_tag: &str,
+    ) -> Session {
         let (client_ufrag, client_pwd) = self.client_credentials();
         let ice = IceSession { entity_tag: entity_tag.to_owned(), client_ufrag, client_pwd };
         let (formats, sections) = (self.formats(), self.sections());
-        Session { public_id, name, role: self.role(), ice, formats, sections, ice2: self.ice2() }
+        Session { public_id, name, role: self.role(), opener, ice, formats, sections, ice2: self.ice2() }
     }
 }

@@ -1,23 +1,30 @@
 //! The whole of signaling: requests from the HTTP server on one side, the engine on the other, the registry between them.
 
-use crate::cors;
+use crate::access::AccessConfig;
+use crate::admission::Admission;
+use crate::cors::{self, AllowedOrigins};
 use crate::counter_offer::CounterOffers;
 use crate::events::{self, EventStreams};
 use crate::health;
 use crate::http::{HttpConfig, Listener, Method, Request, Response};
+use crate::ice_servers::IceServersConfig;
+use crate::limits::LimitsConfig;
 use crate::name::StreamName;
 use crate::negotiate::Terms;
 use crate::pages;
+use crate::policy::{WhepConfig, WhipConfig};
 use crate::problem::Problem;
+use crate::proxy::TrustedProxies;
+use crate::redirect::Redirects;
 use crate::registry::{Registry, Session};
 use crate::route::{Part, Route};
 use crate::server::{Handler, Server};
-use crate::whep::NoPublisher;
-use crate::whip::Takeover;
+use crate::stream_rules::StreamRules;
 use crate::why::{Note, Traces};
 use crate::{journal, layer, patch, session, whep, whip};
 use oneport_engine::control::{Command, Event, Reply, Role, SessionId};
-use oneport_rtp::payload::Codec;
+use oneport_rtp::payload::{Codec, MediaKind};
+use oneport_sdp::{Bitrates, preference};
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -30,12 +37,28 @@ pub struct SignalingConfig {
     pub http: HttpConfig,
     /// Addresses that clients are told instead of this host's own, for a server behind a NAT. Empty by default.
     pub public_addresses: Vec<IpAddr>,
-    /// The codecs that may be published and played. All by default.
+    /// The codecs that may be published and played, the preferred ones first. All by default.
     pub codecs: Vec<Codec>,
-    /// What becomes of a viewer that comes before the publisher.
-    pub no_publisher: NoPublisher,
-    /// What becomes of a publisher whose stream another one offers to publish.
-    pub takeover: Takeover,
+    /// The codecs of some streams, instead of these.
+    pub stream_rules: StreamRules,
+    /// The bit rates that publishers are told.
+    pub video_bitrate: Bitrates,
+    /// Who may publish and play.
+    pub access: AccessConfig,
+    /// How often a client may ask.
+    pub limits: LimitsConfig,
+    /// Whose word on the client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Whose pages may publish and play.
+    pub allowed_origins: AllowedOrigins,
+    /// Streams that other nodes serve.
+    pub redirects: Redirects,
+    /// STUN and TURN servers that clients are told.
+    pub ice_servers: IceServersConfig,
+    /// How publishers are treated.
+    pub whip: WhipConfig,
+    /// How viewers are treated.
+    pub whep: WhepConfig,
 }
 
 impl Default for SignalingConfig {
@@ -44,8 +67,16 @@ impl Default for SignalingConfig {
             http: HttpConfig::default(),
             public_addresses: Vec::new(),
             codecs: Codec::ALL.to_vec(),
-            no_publisher: NoPublisher::default(),
-            takeover: Takeover::default(),
+            stream_rules: StreamRules::default(),
+            video_bitrate: Bitrates::default(),
+            access: AccessConfig::default(),
+            limits: LimitsConfig::default(),
+            trusted_proxies: TrustedProxies::default(),
+            allowed_origins: AllowedOrigins::default(),
+            redirects: Redirects::default(),
+            ice_servers: IceServersConfig::default(),
+            whip: WhipConfig::default(),
+            whep: WhepConfig::default(),
         }
     }
 }
@@ -59,6 +90,7 @@ pub trait EnginePort {
 /// Answers requests and follows the engine's events. One for a process, on the control core.
 pub struct Signaling {
     pub(crate) config: SignalingConfig,
+    pub(crate) admission: Admission,
     pub(crate) engine: Rc<dyn EnginePort>,
     pub(crate) registry: Rc<RefCell<Registry>>,
     pub(crate) event_streams: Rc<RefCell<EventStreams>>,
@@ -70,6 +102,7 @@ impl Signaling {
     /// Signaling in front of an engine.
     pub fn new(config: SignalingConfig, engine: Rc<dyn EnginePort>) -> Rc<Signaling> {
         Rc::new(Signaling {
+            admission: Admission::new(&config),
             config,
             engine,
             registry: Rc::default(),
@@ -91,8 +124,9 @@ impl Signaling {
 
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
+        let request = self.unproxied(request);
         let response = self.respond(&request).await.unwrap_or_else(Problem::into_response);
-        if cors::is_open(&request.path) { cors::expose(response) } else { response }
+        if cors::is_open(&request.path) { self.config.allowed_origins.expose(response, &request) } else { response }
     }
 
     async fn respond(&self, request: &Request) -> Result<Response, Problem> {
@@ -102,12 +136,21 @@ impl Signaling {
         let route = Route::find(&request.path)?;
         route.check(request.method)?;
         if request.method == Method::Options {
-            return Ok(options(&route, request));
+            return Ok(self.options(&route, request));
+        }
+        if !matches!(request.method, Method::Get | Method::Head) {
+            self.admission.count(request)?;
         }
         match route {
-            Route::Endpoint(Role::Publish, name) if request.method == Method::Post => whip::post(self, request, name),
-            Route::Endpoint(Role::Play, name) if request.method == Method::Post => {
-                whep::post(self, request, name).await
+            Route::Endpoint(role, name) if request.method == Method::Post => {
+                if let Some(elsewhere) = self.elsewhere(role, &name, request) {
+                    return Ok(elsewhere);
+                }
+                let opener = self.admission.admit(role, request)?;
+                match role {
+                    Role::Publish => whip::post(self, request, name, opener),
+                    Role::Play => whep::post(self, request, name, opener).await,
+                }
             }
             // 2xx without content (RFC 9725 §4.1). The type lets a player tell a WHEP URL from others (WHEP §4.2).
             Route::Endpoint(Role::Play, _) => Ok(Response::new(200).with_body("application/sdp", Vec::new())),
@@ -128,12 +171,27 @@ impl Signaling {
     fn respond_for_part(&self, request: &Request, id: &str, part: &Part) -> Result<Response, Problem> {
         match part {
             Part::Why => session::why(self, id),
-            Part::Layer if request.method == Method::Delete => layer::unselect(self, id),
+            Part::Layer if request.method == Method::Delete => layer::unselect(self, request, id),
             Part::Layer => layer::select(self, request, id),
             Part::Events => events::create(self, request, id),
             Part::EventStream(stream) if request.method == Method::Delete => events::delete(self, id, stream),
             Part::EventStream(stream) => events::follow(self, id, stream),
         }
+    }
+
+    /// What a resource can do. RFC 9725 §4.2 wants 200, and that it is not asked for authorization.
+    fn options(&self, route: &Route, request: &Request) -> Response {
+        let response = Response::new(200).with("Allow", route.allow());
+        let response = match route {
+            Route::Endpoint(..) => response.with("Accept-Post", "application/sdp"),
+            Route::Session(_) => response.with("Accept-Patch", crate::problem::ACCEPT_PATCH),
+            Route::Part(_, Part::Events | Part::Layer) => response.with("Accept-Post", "application/json"),
+            _ => response,
+        };
+        if !cors::is_open(&request.path) {
+            return response;
+        }
+        self.config.allowed_origins.preflight(response, request)
     }
 
     fn readiness(&self) -> Result<Response, Problem> {
@@ -150,7 +208,10 @@ impl Signaling {
             Event::Nominated { session, shard, remote } => {
                 self.with_session(session, |known| journal::nominated(session, known, shard, remote));
             }
-            Event::Connected { session, .. } => self.with_session(session, |known| journal::connected(session, known)),
+            Event::Connected { session, .. } => {
+                self.registry.borrow_mut().connected(session);
+                self.with_session(session, |known| journal::connected(session, known));
+            }
             Event::Ended { session, reason, totals } => {
                 self.close(session);
                 if let Some(known) = self.registry.borrow_mut().ended(session) {
@@ -187,8 +248,21 @@ impl Signaling {
     }
 
     /// What is open to negotiation for a request about a stream.
-    pub(crate) fn terms(&self, _request: &Request, _name: &StreamName) -> Result<Terms, Problem> {
-        Ok(Terms { codecs: self.config.codecs.clone(), bitrates: None })
+    pub(crate) fn terms(&self, request: &Request, name: &StreamName) -> Result<Terms, Problem> {
+        let allowed = self.config.stream_rules.codecs(name).unwrap_or_else(|| self.config.codecs.clone());
+        let mut codecs = Vec::new();
+        for (parameter, kind) in [("video", MediaKind::Video), ("audio", MediaKind::Audio)] {
+            match request.parameter(parameter) {
+                Some(list) => codecs.extend(
+                    preference(&list, &allowed, kind)
+                        .map_err(|error| Problem::BadParameter(format!("?{parameter}= of the URL: {error}.")))?,
+                ),
+                None => codecs.extend(allowed.iter().filter(|codec| codec.kind() == kind)),
+            }
+        }
+        let told = self.config.video_bitrate;
+        let bitrates = (told != Bitrates::default()).then_some(told);
+        Ok(Terms { codecs, bitrates })
     }
 
     /// Takes note of what came by HTTP for a session.
@@ -201,16 +275,4 @@ impl Signaling {
             note(session);
         }
     }
-}
-
-/// What a resource can do. RFC 9725 §4.2 wants 200, and that it is not asked for authorization.
-fn options(route: &Route, request: &Request) -> Response {
-    let response = Response::new(200).with("Allow", route.allow());
-    let response = match route {
-        Route::Endpoint(..) => response.with("Accept-Post", "application/sdp"),
-        Route::Session(_) => response.with("Accept-Patch", crate::problem::ACCEPT_PATCH),
-        Route::Part(_, Part::Events | Part::Layer) => response.with("Accept-Post", "application/json"),
-        _ => response,
-    };
-    if cors::is_open(&request.path) { cors::preflight(response, request, route.allow()) } else { response }
 }

@@ -1,10 +1,12 @@
 //! `POST /whep/{app}/{stream}` (draft-ietf-wish-whep §4.3): a viewer's offer becomes a session, with a publisher or, as the
 //! configuration has it, before there is one. A viewer whose publisher leaves stays, and sees the next one.
 
+use crate::admission::Opener;
 use crate::counter_offer;
 use crate::http::{Request, Response};
 use crate::name::StreamName;
 use crate::negotiate::{Agreement, opening};
+use crate::policy::NoPublisher;
 use crate::problem::Problem;
 use crate::session;
 use crate::signaling::Signaling;
@@ -12,24 +14,17 @@ use futures_lite::future;
 use glommio::timer::Timer;
 use oneport_engine::control::Role;
 use oneport_rtp::payload::Format;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// What becomes of a viewer that comes before the publisher.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum NoPublisher {
-    /// It gets its session at once, and media when the publisher comes.
-    #[default]
-    Accept,
-    /// Its request waits for so long, and is then refused.
-    Wait(Duration),
-    /// It is refused.
-    Reject,
-}
-
-pub(crate) async fn post(signaling: &Signaling, request: &Request, name: StreamName) -> Result<Response, Problem> {
+pub(crate) async fn post(
+    signaling: &Signaling,
+    request: &Request,
+    name: StreamName,
+    opener: Option<Opener>,
+) -> Result<Response, Problem> {
     if counter_offer::is_wanted(request) {
         let published = published(signaling, &name).await?;
-        return counter_offer::make(signaling, request, name, &published);
+        return counter_offer::make(signaling, request, name, opener, &published);
     }
     // Before any waiting: what is wrong with an offer is not better for a publisher.
     let offer = session::offer(request)?;
@@ -38,7 +33,7 @@ pub(crate) async fn post(signaling: &Signaling, request: &Request, name: StreamN
     let agreement = Agreement::to_play(&offer, &terms, &published).map_err(|problem| {
         session::refused(signaling, request, opening(Role::Play, request, &name, &offer), problem)
     })?;
-    session::open(signaling, request, name, (&offer, &agreement), None)
+    session::open(signaling, request, name, (&offer, &agreement), (opener, None))
 }
 
 /// What is published, after waiting for it where the configuration says so. Nothing, where a viewer may come first.
@@ -47,11 +42,11 @@ async fn published(signaling: &Signaling, name: &StreamName) -> Result<Vec<Forma
     if let Some(formats) = present() {
         return Ok(formats);
     }
-    match signaling.config.no_publisher {
+    match signaling.config.whep.no_publisher {
         NoPublisher::Accept => Ok(Vec::new()),
         NoPublisher::Reject => Err(Problem::NoPublisher(name.clone())),
-        NoPublisher::Wait(time) => {
-            wait_for(signaling, name, Instant::now() + time).await;
+        NoPublisher::Wait => {
+            wait_for(signaling, name, Instant::now() + signaling.config.whep.wait).await;
             present().ok_or_else(|| Problem::NoPublisher(name.clone()))
         }
     }

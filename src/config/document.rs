@@ -7,7 +7,7 @@ use super::Config;
 use super::fault::Fault;
 use super::keys::{self, KEYS};
 use super::value::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue, Error};
 
 /// The text of a file.
@@ -98,8 +98,8 @@ fn bare_name(rest: &str) -> &str {
 struct Reader {
     config: Config,
     faults: Vec<Fault>,
-    /// The last codec list: its line and its key.
-    codecs: Option<(usize, String)>,
+    /// Where each key stands, for the faults that several make together.
+    lines: BTreeMap<String, usize>,
 }
 
 impl Reader {
@@ -157,9 +157,7 @@ impl Reader {
     }
 
     fn key(&mut self, lines: &Lines<'_>, line: usize, key: &keys::Key, value: &Value<'_>) {
-        if key.name.ends_with("_codecs") {
-            self.codecs = self.codecs.take().max(Some((line, key.path())));
-        }
+        self.lines.insert(key.path(), line);
         for misfit in (key.set)(&mut self.config, value).err().unwrap_or_default() {
             self.faults.push(Fault::of_key(lines.line_of(misfit.at), key.path(), misfit.what));
         }
@@ -168,11 +166,27 @@ impl Reader {
     /// What no key can see by itself.
     fn across_keys(&mut self) {
         let media = &self.config.media;
-        if !media.video_codecs.is_empty() || !media.audio_codecs.is_empty() {
+        if media.video_codecs.is_empty() && media.audio_codecs.is_empty() {
+            let last = ["media.video_codecs", "media.audio_codecs"].into_iter().max_by_key(|key| self.lines.get(*key));
+            let what = "leaves no codec at all: nothing could be published";
+            self.fault_across(last.unwrap_or_default(), what.to_owned());
+        }
+        if let Some((name, what)) = self.config.media.video_bitrate.fault() {
+            self.fault_across(&format!("media.{name}"), what);
+        }
+        // A value that was refused is missing here, and its fault is known.
+        let is_refused = |fault: &Fault| fault.key.as_ref().is_some_and(|key| key.starts_with("ice."));
+        if self.faults.iter().any(is_refused) {
             return;
         }
-        if let Some((line, key)) = self.codecs.take() {
-            self.faults.push(Fault::of_key(line, key, "leaves no codec at all: nothing could be published".to_owned()));
+        if let Some((name, what)) = self.config.ice.fault() {
+            self.fault_across(&format!("ice.{name}"), what.to_owned());
+        }
+    }
+
+    fn fault_across(&mut self, key: &str, what: String) {
+        if let Some(line) = self.lines.get(key) {
+            self.faults.push(Fault::of_key(*line, key, what));
         }
     }
 

@@ -15,6 +15,21 @@ const MAX_PUBLIC_ADDRESSES: usize = 16;
 /// The kernel takes a C int, doubled.
 const SOCKET_BUFFER_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=1 << 30;
 
+/// A thousand requests per millisecond: a higher limit is none.
+const MAX_RATE: usize = 1_000_000;
+
+/// 10 Gbit/s.
+const MAX_KBPS: usize = 10_000_000;
+
+/// A list that is longer than this is another program's business.
+const MAX_ITEMS: usize = 1024;
+
+/// Browsers warn of more than a few, as each makes them slower to connect.
+const MAX_ICE_SERVERS: usize = 16;
+
+/// 30 days, in seconds.
+const MONTH_S: usize = 30 * 24 * HOUR_S;
+
 /// One hour: a longer deadline is none.
 const HOUR_S: usize = 3600;
 
@@ -56,6 +71,43 @@ pub(super) const KEYS: &[Key] = &[
     key("http", "header_timeout_s", |c, v| put(&mut c.http.header_timeout, value::seconds(v, 1..=HOUR_S))),
     key("http", "body_timeout_s", |c, v| put(&mut c.http.body_timeout, value::seconds(v, 1..=HOUR_S))),
     key("http", "idle_timeout_s", |c, v| put(&mut c.http.idle_timeout, value::seconds(v, 1..=HOUR_S))),
+    key("http", "trusted_proxies", |c, v| {
+        put(&mut c.http.trusted_proxies.0, value::items(v, "a network such as \"10.0.0.0/8\"", MAX_ITEMS))
+    }),
+    key("http", "allowed_origins", |c, v| {
+        put(&mut c.http.allowed_origins.0, value::items(v, "an origin such as \"https://www.example.com\"", MAX_ITEMS))
+    }),
+    key("auth", "publish_tokens", |c, v| put(&mut c.auth.publish_tokens, value::items(v, "a token", MAX_ITEMS))),
+    key("auth", "play_tokens", |c, v| put(&mut c.auth.play_tokens, value::items(v, "a token", MAX_ITEMS))),
+    key("limits", "requests_per_second_per_address", |c, v| {
+        put(&mut c.limits.per_address.per_second, value::count(v, 0..=MAX_RATE))
+    }),
+    key("limits", "request_burst_per_address", |c, v| {
+        put(&mut c.limits.per_address.burst, value::count(v, 1..=MAX_RATE))
+    }),
+    key("limits", "requests_per_second_per_token", |c, v| {
+        put(&mut c.limits.per_token.per_second, value::count(v, 0..=MAX_RATE))
+    }),
+    key("limits", "request_burst_per_token", |c, v| put(&mut c.limits.per_token.burst, value::count(v, 1..=MAX_RATE))),
+    key("limits", "half_open_per_address", |c, v| {
+        put(&mut c.limits.half_open_per_address, value::integer(v, 0..=10_000_000))
+    }),
+    key("redirect", "table", |c, v| {
+        put(&mut c.redirect.0, value::items(v, "a rule such as \"live/cam* https://node2.example\"", MAX_ITEMS))
+    }),
+    key("ice", "servers", |c, v| {
+        put(&mut c.ice.servers, value::items(v, "a URI such as \"stun:stun.example.com:3478\"", MAX_ICE_SERVERS))
+    }),
+    key("ice", "turn_username", |c, v| put(&mut c.ice.turn_username, value::word(v, "a name"))),
+    key("ice", "turn_credential", |c, v| put(&mut c.ice.turn_credential, value::word(v, "a password"))),
+    key("ice", "turn_secret", |c, v| put(&mut c.ice.turn_secret, value::word(v, "a secret"))),
+    key("ice", "turn_ttl_s", |c, v| put(&mut c.ice.turn_ttl, value::seconds(v, 60..=MONTH_S))),
+    key("whip", "takeover", |c, v| put(&mut c.whip.takeover, value::word(v, "one of the policies, as a string"))),
+    key("whep", "no_publisher", |c, v| {
+        put(&mut c.whep.no_publisher, value::word(v, "one of the policies, as a string"))
+    }),
+    key("whep", "wait_s", |c, v| put(&mut c.whep.wait, value::seconds(v, 1..=HOUR_S))),
+    key("whep", "counter_offer_s", |c, v| put(&mut c.whep.counter_offer, value::seconds(v, 1..=HOUR_S))),
     key("media", "listen", |c, v| put(&mut c.media.listen, value::listen(v))),
     key("media", "public_addresses", |c, v| {
         put(&mut c.media.public_addresses, value::addresses(v, MAX_PUBLIC_ADDRESSES))
@@ -70,6 +122,18 @@ pub(super) const KEYS: &[Key] = &[
     key("media", "max_sessions", |c, v| put(&mut c.media.max_sessions, value::integer(v, 1..=10_000_000))),
     key("media", "video_codecs", |c, v| put(&mut c.media.video_codecs, value::codecs(v, MediaKind::Video))),
     key("media", "audio_codecs", |c, v| put(&mut c.media.audio_codecs, value::codecs(v, MediaKind::Audio))),
+    key("media", "video_min_kbps", |c, v| {
+        put(&mut c.media.video_bitrate.min_kbps, value::count_or_none(v, 0..=MAX_KBPS))
+    }),
+    key("media", "video_start_kbps", |c, v| {
+        put(&mut c.media.video_bitrate.start_kbps, value::count_or_none(v, 0..=MAX_KBPS))
+    }),
+    key("media", "video_max_kbps", |c, v| {
+        put(&mut c.media.video_bitrate.max_kbps, value::count_or_none(v, 0..=MAX_KBPS))
+    }),
+    key("streams", "codecs", |c, v| {
+        put(&mut c.streams.0, value::items(v, "a rule such as \"live/cam* h264,vp8,opus\"", MAX_ITEMS))
+    }),
     key("session", "setup_timeout_s", |c, v| put(&mut c.session.setup_timeout, value::seconds(v, 1..=HOUR_S))),
     key("session", "dtls_timeout_s", |c, v| put(&mut c.session.dtls_timeout, value::seconds(v, 1..=HOUR_S))),
     key("session", "consent_timeout_s", |c, v| put(&mut c.session.consent_timeout, value::seconds(v, 1..=HOUR_S))),

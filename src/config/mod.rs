@@ -22,6 +22,14 @@ pub(crate) use level::LogLevel;
 
 use fault::Fault;
 use oneport_rtp::payload::{Codec, MediaKind};
+use oneport_signaling::access::AccessConfig;
+use oneport_signaling::cors::AllowedOrigins;
+use oneport_signaling::ice_servers::IceServersConfig;
+use oneport_signaling::limits::LimitsConfig;
+use oneport_signaling::policy::{Bitrates, WhepConfig, WhipConfig};
+use oneport_signaling::proxy::TrustedProxies;
+use oneport_signaling::redirect::Redirects;
+use oneport_signaling::stream_rules::StreamRules;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -37,8 +45,22 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub(crate) struct Config {
     /// The HTTP server: WHIP, WHEP and the pages.
     pub(crate) http: Http,
+    /// Who may publish and play.
+    pub(crate) auth: AccessConfig,
+    /// How often a client may ask.
+    pub(crate) limits: LimitsConfig,
+    /// Streams that other nodes serve.
+    pub(crate) redirect: Redirects,
+    /// STUN and TURN servers that clients are told.
+    pub(crate) ice: IceServersConfig,
+    /// How publishers are treated.
+    pub(crate) whip: WhipConfig,
+    /// How viewers are treated.
+    pub(crate) whep: WhepConfig,
     /// The UDP port and what passes through it.
     pub(crate) media: Media,
+    /// What is special about some streams.
+    pub(crate) streams: StreamRules,
     /// The deadlines of a session.
     pub(crate) session: Session,
     /// What is logged.
@@ -61,6 +83,10 @@ pub(crate) struct Http {
     pub(crate) body_timeout: Duration,
     /// How long a connection may wait for a request. Default: 75 s.
     pub(crate) idle_timeout: Duration,
+    /// Whose word on the client's address counts. Default: nobody's.
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// Whose pages may publish and play. Default: any origin's.
+    pub(crate) allowed_origins: AllowedOrigins,
 }
 
 impl Default for Http {
@@ -72,6 +98,8 @@ impl Default for Http {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            trusted_proxies: TrustedProxies::default(),
+            allowed_origins: AllowedOrigins::default(),
         }
     }
 }
@@ -91,10 +119,12 @@ pub(crate) struct Media {
     pub(crate) send_buffer_bytes: usize,
     /// Sessions at a time; one more is refused. Each takes tens of kilobytes, most of it DTLS. Default: 100,000.
     pub(crate) max_sessions: usize,
-    /// Video codecs that are taken. Default: all.
+    /// Video codecs that are taken, the preferred ones first. Default: all.
     pub(crate) video_codecs: Vec<Codec>,
-    /// Audio codecs that are taken. Default: all.
+    /// Audio codecs that are taken, the preferred ones first. Default: all.
     pub(crate) audio_codecs: Vec<Codec>,
+    /// The bit rates that publishers are told. Default: none.
+    pub(crate) video_bitrate: Bitrates,
 }
 
 impl Default for Media {
@@ -108,6 +138,7 @@ impl Default for Media {
             max_sessions: 100_000,
             video_codecs: codecs_of(MediaKind::Video),
             audio_codecs: codecs_of(MediaKind::Audio),
+            video_bitrate: Bitrates::default(),
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use super::keys::KEYS;
 use super::*;
+use oneport_signaling::limits::Rate;
+use oneport_signaling::policy::{NoPublisher, Takeover};
+use oneport_signaling::secret::Secret;
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 const EXAMPLE: &str = include_str!("../../deploy/oneport.example.toml");
 const REFERENCE: &str = include_str!("../../docs/configuration.md");
@@ -69,33 +73,68 @@ fn the_reference_names_every_key_and_no_other() {
     assert_eq!(documented, known());
 }
 
-#[test]
-fn every_key_is_used() {
-    let text = r#"
-        [http]
-        listen = 81
-        max_connections = 2
-        max_body_bytes = 0x2000
-        header_timeout_s = 3
-        body_timeout_s = 31
-        idle_timeout_s = 4
-        [media]
-        listen = "127.0.0.1:82"
-        public_addresses = ["192.0.2.1", "2001:db8::1"]
-        shards = 5
-        receive_buffer_bytes = 1_000_000
-        send_buffer_bytes = 2_000_000
-        max_sessions = 6
-        video_codecs = ["vp8"]
-        audio_codecs = ["OPUS", "PCMA"]
-        [session]
-        setup_timeout_s = 7
-        dtls_timeout_s = 8
-        consent_timeout_s = 9
-        [log]
-        level = "debug"
-    "#;
-    let expected = Config {
+fn parsed<T: FromStr<Err: std::fmt::Debug>>(items: &[&str]) -> Vec<T> {
+    items.iter().map(|item| item.parse().expect("it is well-formed")).collect()
+}
+
+/// A file that sets every key to something else than its default.
+const EVERY_KEY: &str = r#"
+[http]
+listen = 81
+max_connections = 2
+max_body_bytes = 0x2000
+header_timeout_s = 3
+body_timeout_s = 31
+idle_timeout_s = 4
+trusted_proxies = ["10.0.0.0/8"]
+allowed_origins = ["https://a.example"]
+[auth]
+publish_tokens = ["t1", "t2"]
+play_tokens = ["t3"]
+[limits]
+requests_per_second_per_address = 10
+request_burst_per_address = 11
+requests_per_second_per_token = 12
+request_burst_per_token = 13
+half_open_per_address = 14
+[redirect]
+table = ["play a/* https://b"]
+[ice]
+servers = ["stun:a", "turn:b"]
+turn_username = "u"
+turn_credential = "p"
+turn_secret = ""
+turn_ttl_s = 61
+[whip]
+takeover = "replace"
+[whep]
+no_publisher = "wait"
+wait_s = 15
+counter_offer_s = 16
+[media]
+listen = "127.0.0.1:82"
+public_addresses = ["192.0.2.1", "2001:db8::1"]
+shards = 5
+receive_buffer_bytes = 1_000_000
+send_buffer_bytes = 2_000_000
+max_sessions = 6
+video_codecs = ["vp8"]
+audio_codecs = ["PCMA", "OPUS"]
+video_min_kbps = 17
+video_start_kbps = 18
+video_max_kbps = 0
+[streams]
+codecs = ["c vp8,opus"]
+[session]
+setup_timeout_s = 7
+dtls_timeout_s = 8
+consent_timeout_s = 9
+[log]
+level = "debug"
+"#;
+
+fn every_value() -> Config {
+    Config {
         http: Http {
             listen: ListenAddress::AllAddresses(81),
             max_connections: 2,
@@ -103,6 +142,28 @@ fn every_key_is_used() {
             header_timeout: Duration::from_secs(3),
             body_timeout: Duration::from_secs(31),
             idle_timeout: Duration::from_secs(4),
+            trusted_proxies: TrustedProxies(parsed(&["10.0.0.0/8"])),
+            allowed_origins: AllowedOrigins(parsed(&["https://a.example"])),
+        },
+        auth: AccessConfig { publish_tokens: parsed(&["t1", "t2"]), play_tokens: parsed(&["t3"]) },
+        limits: LimitsConfig {
+            per_address: Rate { per_second: 10, burst: 11 },
+            per_token: Rate { per_second: 12, burst: 13 },
+            half_open_per_address: 14,
+        },
+        redirect: Redirects(parsed(&["play a/* https://b"])),
+        ice: IceServersConfig {
+            servers: parsed(&["stun:a", "turn:b"]),
+            turn_username: "u".parse().unwrap(),
+            turn_credential: "p".parse().unwrap(),
+            turn_secret: Secret::default(),
+            turn_ttl: Duration::from_secs(61),
+        },
+        whip: WhipConfig { takeover: Takeover::Replace },
+        whep: WhepConfig {
+            no_publisher: NoPublisher::Wait,
+            wait: Duration::from_secs(15),
+            counter_offer: Duration::from_secs(16),
         },
         media: Media {
             listen: ListenAddress::At("127.0.0.1:82".parse().unwrap()),
@@ -112,17 +173,23 @@ fn every_key_is_used() {
             send_buffer_bytes: 2_000_000,
             max_sessions: 6,
             video_codecs: vec![Codec::Vp8],
-            audio_codecs: vec![Codec::Opus, Codec::Pcma],
+            audio_codecs: vec![Codec::Pcma, Codec::Opus],
+            video_bitrate: Bitrates { min_kbps: Some(17), start_kbps: Some(18), max_kbps: None },
         },
+        streams: StreamRules(parsed(&["c vp8,opus"])),
         session: Session {
             setup_timeout: Duration::from_secs(7),
             dtls_timeout: Duration::from_secs(8),
             consent_timeout: Duration::from_secs(9),
         },
         log: Log { level: LogLevel::Debug },
-    };
-    assert_eq!(Config::parse(text), Ok(expected));
-    assert_eq!(paths(text), known(), "a new key belongs in this test");
+    }
+}
+
+#[test]
+fn every_key_is_used() {
+    assert_eq!(Config::parse(EVERY_KEY), Ok(every_value()));
+    assert_eq!(paths(EVERY_KEY), known(), "a new key belongs in this test");
 }
 
 #[test]
@@ -226,6 +293,65 @@ fn a_value_of_another_type_or_range_is_a_fault() {
     let many: Vec<_> = (1..=17).map(|host| format!("\"192.0.2.{host}\"")).collect();
     let too_many = one_fault(&format!("[media]\npublic_addresses = [{}]", many.join(", ")));
     assert!(too_many.ends_with("has 17 addresses; at most 16 fit in an answer"), "{too_many}");
+}
+
+#[test]
+fn access_limits_and_policies_are_told_what_is_allowed() {
+    for (section, line, sentence) in [
+        ("auth", "play_tokens = \"x\"", "play_tokens: must be a list, not a string"),
+        ("auth", "play_tokens = [\"x\", \"x\"]", "play_tokens: has a token twice"),
+        ("limits", "request_burst_per_token = 0", "request_burst_per_token: 0 is out of range: 1 to 1000000"),
+        (
+            "http",
+            "trusted_proxies = [\"lan\"]",
+            "trusted_proxies: \"lan\" is no network; write one such as \"10.0.0.0/8\" or an address",
+        ),
+        (
+            "http",
+            "allowed_origins = [\"a\"]",
+            "allowed_origins: \"a\" is no origin such as \"https://www.example.com\" (lower case, no path) or \"*\"",
+        ),
+        ("redirect", "table = [\"live/* b\"]", "table: \"b\" is no node such as \"https://node2.example:8443\""),
+        ("ice", "servers = [\"http://a\"]", "servers: \"http://a\" must begin with stun:, stuns:, turn: or turns:"),
+        (
+            "ice",
+            "servers = [\"turn:a\"]",
+            "servers: has a TURN server, which needs turn_username and turn_credential, or turn_secret",
+        ),
+        (
+            "whip",
+            "takeover = \"kick\"",
+            "takeover: \"kick\" is not known; one of \"reject\", \"replace\", \"replace_if_silent\"",
+        ),
+        ("whep", "no_publisher = 1", "no_publisher: must be one of the policies, as a string, not a whole number"),
+        (
+            "streams",
+            "codecs = [\"a aac\"]",
+            "codecs: \"aac\" is no codec; those are opus, red, PCMU, PCMA, VP8, VP9, H264, H265, AV1",
+        ),
+    ] {
+        assert_eq!(one_fault(&format!("[{section}]\n{line}\n")), format!("oneport.toml:2: {section}.{sentence}"));
+    }
+}
+
+#[test]
+fn keys_that_do_not_fit_together_are_one_fault() {
+    assert_eq!(
+        one_fault("[media]\nvideo_max_kbps = 100\nvideo_min_kbps = 200\n"),
+        "oneport.toml:2: media.video_max_kbps: 100 is less than video_min_kbps or video_start_kbps, which is 200"
+    );
+    assert_eq!(
+        one_fault("[ice]\nservers = [\"turn:a\"]\nturn_username = \"u\"\n"),
+        "oneport.toml:3: ice.turn_username: needs turn_credential"
+    );
+    let refused = one_fault("[ice]\nservers = [\"turn:a\"]\nturn_secret = \"s\\n\"\n");
+    assert!(refused.starts_with("oneport.toml:3: ice.turn_secret: has a character"), "{refused}");
+}
+
+#[test]
+fn secrets_are_in_no_fault() {
+    let text = "[auth]\npublish_tokens = [\"hunter2 \", 2, \"hunter2=x\"]\n[ice]\nturn_secret = \"hunter2\\t\"\n";
+    assert!(faults(text).iter().all(|fault| !fault.contains("hunter2")), "{:?}", faults(text));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use oneport_rtp::payload::{Codec, MediaKind};
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -67,6 +68,33 @@ pub(super) fn seconds(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed
     integer(value, range).map(|seconds| Duration::from_secs(seconds as u64))
 }
 
+/// A number of 32 bits, which the range must be within.
+pub(super) fn count(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed<u32> {
+    integer(value, range).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// The same, where 0 is none.
+pub(super) fn count_or_none(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed<Option<u32>> {
+    count(value, range).map(|number| Some(number).filter(|number| *number != 0))
+}
+
+/// A string that its type understands.
+pub(super) fn word<T: FromStr<Err = String>>(value: &Value<'_>, wanted: &str) -> Parsed<T> {
+    text(value, wanted, str::parse)
+}
+
+/// A list of such strings, none of them twice.
+pub(super) fn items<T>(value: &Value<'_>, wanted: &str, limit: usize) -> Parsed<Vec<T>>
+where
+    T: FromStr<Err = String> + PartialEq + Display,
+{
+    let items = list(value, |item| word(item, wanted))?;
+    if items.len() > limit {
+        return misfit(value, format!("has {} items; at most {limit} are allowed", items.len()));
+    }
+    Ok(items)
+}
+
 /// A string in any of its forms, or a port as a number.
 pub(super) fn listen(value: &Value<'_>) -> Parsed<ListenAddress> {
     match value.get_ref() {
@@ -78,7 +106,7 @@ pub(super) fn listen(value: &Value<'_>) -> Parsed<ListenAddress> {
 
 /// A [`LogLevel`] by its name.
 pub(super) fn level(value: &Value<'_>) -> Parsed<LogLevel> {
-    text(value, "a level such as \"info\"", str::parse)
+    word(value, "a level such as \"info\"")
 }
 
 /// A list of addresses, none of them twice.

@@ -123,7 +123,7 @@ fn restarts_survive_loss_reorder_and_duplication() {
 #[test]
 fn a_client_may_check_before_its_session_is_completed() {
     let mut world = World::new(2, Conditions::perfect());
-    let session = world.directory.reserve(world.now).unwrap();
+    let session = world.directory.reserve(world.now, Duration::from_secs(30)).unwrap();
     let seat = world.seat(session, DtlsRole::Client, 5001);
     // Longer would be too many retransmissions for OpenSSL at this network's pace.
     world.run(Duration::from_millis(100));

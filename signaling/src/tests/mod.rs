@@ -1,5 +1,6 @@
 //! Signaling as a whole, in front of an engine that only takes notes.
 
+mod admission;
 mod events;
 mod offers;
 mod patch;
@@ -8,6 +9,7 @@ mod routes;
 mod sessions;
 
 use crate::http::{Headers, Method, Request, Response};
+use crate::limits::{LimitsConfig, Rate};
 use crate::{EnginePort, Signaling, SignalingConfig};
 use futures_lite::future::block_on;
 use oneport_engine::control::{
@@ -51,7 +53,7 @@ impl EnginePort for FakeEngine {
                 self.opened.borrow_mut().push(spec);
                 Reply::Opened(self.make())
             }
-            (Command::Reserve, None) => Reply::Opened(self.make()),
+            (Command::Reserve { .. }, None) => Reply::Opened(self.make()),
             (Command::Complete { session, spec }, None) => {
                 self.completed.borrow_mut().push((session, spec));
                 Reply::Done
@@ -106,6 +108,13 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new() -> Desk {
         Desk::with(SignalingConfig::default())
+    }
+
+    /// For tests that ask more often than a client may.
+    pub(super) fn unlimited() -> Desk {
+        let unlimited = Rate { per_second: 0, burst: 1 };
+        let limits = LimitsConfig { per_address: unlimited, per_token: unlimited, half_open_per_address: 0 };
+        Desk::with(SignalingConfig { limits, ..SignalingConfig::default() })
     }
 
     pub(super) fn with(config: SignalingConfig) -> Desk {

@@ -39,7 +39,7 @@ fn check_answer(name: &str, offer: &str, answer: &str, direction: &str) {
 fn every_recorded_offer_is_answered() {
     let mut seen = 0;
     for (name, offer) in offers() {
-        let desk = Desk::new();
+        let desk = Desk::unlimited();
         let response = if name.contains("publish") {
             desk.offer("/whip/cam", &offer)
         } else {
@@ -86,7 +86,7 @@ fn bad_offers_are_told_apart() {
 /// Cut anywhere, an offer is refused or answered, and never more than that.
 #[test]
 fn cut_offers_never_do_worse_than_an_error() {
-    let desk = Desk::new();
+    let desk = Desk::unlimited();
     for (name, offer) in offers() {
         for length in (0..offer.len()).step_by(97).filter(|length| offer.is_char_boundary(*length)) {
             let response = desk.offer(&format!("/whip/{name}-{length}"), &offer[..length]);

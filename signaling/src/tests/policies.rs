@@ -1,7 +1,8 @@
 //! What the configuration decides: viewers before their publisher, publishers of a name that is taken.
 
 use super::{Desk, location};
-use crate::{NoPublisher, SignalingConfig, Takeover};
+use crate::SignalingConfig;
+use crate::policy::{NoPublisher, Takeover, WhepConfig, WhipConfig};
 use futures_lite::future::{block_on, poll_once};
 use oneport_engine::control::{EndReason, Event, SessionId};
 
@@ -9,7 +10,7 @@ const PUBLISH: &str = include_str!("../../../sdp/tests/corpus/chromium-publish.o
 const PLAY: &str = include_str!("../../../sdp/tests/corpus/chromium-play.offer.sdp");
 
 fn desk(takeover: Takeover) -> Desk {
-    Desk::with(SignalingConfig { takeover, ..SignalingConfig::default() })
+    Desk::with(SignalingConfig { whip: WhipConfig { takeover }, ..SignalingConfig::default() })
 }
 
 fn flows(desk: &Desk, session: u64, flows: bool) {
@@ -36,8 +37,8 @@ fn a_publisher_of_a_taken_name_is_refused_or_takes_over_as_the_policy_says() {
         (Takeover::Reject, false, 409),
         (Takeover::Reject, true, 409),
         (Takeover::Replace, false, 201),
-        (Takeover::ReplaceSilent, false, 409),
-        (Takeover::ReplaceSilent, true, 201),
+        (Takeover::ReplaceIfSilent, false, 409),
+        (Takeover::ReplaceIfSilent, true, 201),
     ] {
         let desk = desk(takeover);
         let first = location(&desk.offer("/whip/cam", PUBLISH));
@@ -68,7 +69,10 @@ fn the_late_end_of_a_replaced_publisher_leaves_the_next_one_alone() {
 #[test]
 fn a_request_that_waits_for_a_publisher_and_goes_leaves_nothing_behind() {
     let time = std::time::Duration::from_secs(10);
-    let desk = Desk::with(SignalingConfig { no_publisher: NoPublisher::Wait(time), ..SignalingConfig::default() });
+    let desk = Desk::with(SignalingConfig {
+        whep: WhepConfig { no_publisher: NoPublisher::Wait, wait: time, ..WhepConfig::default() },
+        ..SignalingConfig::default()
+    });
     let faulty = desk.offer("/whep/cam", "rubbish");
     assert_eq!(faulty.status, 400, "a fault is told at once");
     desk.offer("/whip/cam", PUBLISH);

@@ -1,7 +1,8 @@
 //! From offer to DELETE: who may publish, who may play, and what becomes of their places.
 
 use super::{Desk, detail, location};
-use crate::{NoPublisher, SignalingConfig};
+use crate::SignalingConfig;
+use crate::policy::{NoPublisher, WhepConfig};
 use oneport_engine::control::{DtlsRole, EndReason, Event, Refusal, Role, SessionId, Totals};
 use oneport_rtp::payload::Codec;
 
@@ -41,7 +42,10 @@ fn a_second_publisher_is_refused_until_the_first_has_gone() {
 
 #[test]
 fn a_viewer_without_publisher_is_told_when_to_come_again_where_that_is_the_policy() {
-    let desk = Desk::with(SignalingConfig { no_publisher: NoPublisher::Reject, ..SignalingConfig::default() });
+    let desk = Desk::with(SignalingConfig {
+        whep: WhepConfig { no_publisher: NoPublisher::Reject, ..WhepConfig::default() },
+        ..SignalingConfig::default()
+    });
     let early = desk.offer("/whep/cam", PLAY);
     assert_eq!((early.status, early.header("Retry-After")), (409, Some("2")));
     assert!(desk.engine.opened.borrow().is_empty());

@@ -5,8 +5,9 @@ use oneport_engine::control::{
     Command, Digest, EndReason, Event, Fingerprint, LocalTransport, Reply, SessionId, Totals,
 };
 use oneport_signaling::http::Response;
+use oneport_signaling::policy::{NoPublisher, WhepConfig};
 use oneport_signaling::server::Server;
-use oneport_signaling::{EnginePort, NoPublisher, Signaling, SignalingConfig};
+use oneport_signaling::{EnginePort, Signaling, SignalingConfig};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -149,7 +150,8 @@ fn whoever_listens_is_told_to_come_again_when_the_server_stops() {
 }
 
 fn waiting(time: Duration) -> SignalingConfig {
-    SignalingConfig { no_publisher: NoPublisher::Wait(time), ..SignalingConfig::default() }
+    let whep = WhepConfig { no_publisher: NoPublisher::Wait, wait: time, ..WhepConfig::default() };
+    SignalingConfig { whep, ..SignalingConfig::default() }
 }
 
 #[test]
