@@ -1,6 +1,8 @@
-//! A WebRTC client without sockets or clock: full ICE towards a lite server, DTLS in either role, SRTP. For tests and load generation.
+//! A WebRTC client without sockets or clock: full ICE towards a lite or a full server, DTLS in either role, SRTP. For tests and load
+//! generation.
 //!
-//! It plays one pair of addresses; its owner moves the datagrams. What it sends as media is the owner's, packet by packet.
+//! It is the controlling agent, unless told otherwise, and plays one pair of addresses; its owner moves the datagrams. What it sends
+//! as media is the owner's, packet by packet.
 
 use crate::control::{DtlsRole, Fingerprint, LocalTransport};
 use crate::session::Srtp;
@@ -8,12 +10,20 @@ use crate::transport::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsFault};
 use crate::transport::stun::{Answer, BindingRequest, MAX_REQUEST};
 use openssl::error::ErrorStack;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use stun_types::attribute::{AttributeType, RawAttribute, Username, XorMappedAddress};
+use stun_types::message::{
+    BINDING, IntegrityAlgorithm, Message, MessageClass, MessageType, MessageWrite, MessageWriteExt, MessageWriteVec,
+    ShortTermCredentials,
+};
 
 /// Ta of RFC 8445 §14.2: checks until the first is answered.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// That of a peer-reflexive candidate (RFC 8445 §5.1.2.1): type preference 110.
 const PRIORITY: u32 = 0x6eff_ffff;
+const PRIORITY_TYPE: AttributeType = AttributeType::new(0x0024);
+const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
 /// Consent checks afterwards; RFC 7675 §5.1 wants 5 s, browsers take 2.5.
 const CONSENT_INTERVAL: Duration = Duration::from_millis(2500);
 
@@ -54,7 +64,12 @@ pub enum ClientState {
 /// See the module's text.
 pub struct Client {
     config: ClientConfig,
+    /// What a server's own checks may be signed for: our ufrag and password, and those before an ICE restart.
+    credentials: Vec<(String, String)>,
+    is_controlled: bool,
     state: ClientState,
+    /// No check with the present credentials was answered yet.
+    unproven: bool,
     dtls: Dtls,
     srtp: Option<Srtp>,
     next_check: Instant,
@@ -71,7 +86,10 @@ impl Client {
         let dtls = Dtls::new(context, config.dtls_role, expected, now)?;
         Ok(Client {
             config,
+            credentials: Vec::new(),
+            is_controlled: false,
             state: ClientState::Checking,
+            unproven: true,
             dtls,
             srtp: None,
             next_check: now,
@@ -80,6 +98,18 @@ impl Client {
             transmits: VecDeque::new(),
             received: VecDeque::new(),
         })
+    }
+
+    /// With the `a=ice-pwd` of the offer, which the checks of a full-ICE server are signed with.
+    pub fn with_password(mut self, pwd: String) -> Client {
+        self.credentials.push((self.config.ufrag.clone(), pwd));
+        self
+    }
+
+    /// As the controlled agent: that of who answers a full-ICE server's offer (RFC 8445 §6.1.1).
+    pub fn controlled(mut self) -> Client {
+        self.is_controlled = true;
+        self
     }
 
     /// How far it has come.
@@ -121,8 +151,7 @@ impl Client {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.next_check <= now && !self.is_over() {
             self.send_check();
-            let settled = self.state != ClientState::Checking;
-            self.next_check = now + if settled { CONSENT_INTERVAL } else { CHECK_INTERVAL };
+            self.next_check = now + if self.unproven { CHECK_INTERVAL } else { CONSENT_INTERVAL };
         }
         if self.state != ClientState::Checking && self.dtls.next_timeout().is_some_and(|due| due <= now) {
             // Early is what only a virtual clock can be: it stays due.
@@ -155,12 +184,32 @@ impl Client {
         self.send_check();
     }
 
-    /// Restarts ICE: checks with the server's new credentials and a new ufrag of its own, at once. DTLS and SRTP go on.
-    pub fn restart(&mut self, now: Instant, remote_ufrag: String, remote_pwd: String, ufrag: String) {
-        self.config.remote.ufrag = remote_ufrag;
-        self.config.remote.pwd = remote_pwd;
-        self.config.ufrag = ufrag;
+    /// Goes on with the credentials of an ICE restart (RFC 8445 §9); DTLS and SRTP stay. Checks with those before are still answered.
+    pub fn restart(&mut self, now: Instant, remote: (String, String), ours: (String, String)) {
+        (self.config.remote.ufrag, self.config.remote.pwd) = remote;
+        self.config.ufrag.clone_from(&ours.0);
+        self.credentials.push(ours);
+        self.unproven = true;
         self.next_check = now;
+    }
+
+    /// The answer to a full-ICE server's check from `from`, which it goes back to (RFC 8445 §7.3). `None` when the datagram is no
+    /// check, or none for us.
+    pub fn answer_check(&self, from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
+        let check = Message::from_bytes(datagram).ok()?;
+        if check.class() != MessageClass::Request || check.method() != BINDING {
+            return None;
+        }
+        let username = check.attribute::<Username>().ok()?;
+        let (ufrag, _) = username.username().split_once(':')?;
+        let (_, pwd) = self.credentials.iter().rev().find(|(ours, _)| ours == ufrag)?;
+        let credentials = ShortTermCredentials::new(pwd.clone());
+        check.validate_integrity(&credentials.clone().into()).ok()?;
+        let mut answer = Message::builder_success(&check, MessageWriteVec::new());
+        answer.add_attribute(&XorMappedAddress::new(from, check.transaction_id())).ok()?;
+        answer.add_message_integrity(&credentials.into(), IntegrityAlgorithm::Sha1).ok()?;
+        answer.add_fingerprint().ok()?;
+        Some(answer.finish())
     }
 
     /// Sends a plaintext RTP packet whose rollover counter is `roc`. False until SRTP is keyed.
@@ -202,6 +251,11 @@ impl Client {
         self.checks += 1;
         let mut transaction = [0; 12];
         transaction[4..].copy_from_slice(&self.checks.to_be_bytes());
+        let check = if self.is_controlled { self.controlled_check() } else { self.controlling_check(transaction) };
+        self.transmits.extend(check);
+    }
+
+    fn controlling_check(&self, transaction: [u8; 12]) -> Option<Vec<u8>> {
         let request = BindingRequest {
             remote_ufrag: &self.config.remote.ufrag,
             remote_pwd: &self.config.remote.pwd,
@@ -212,9 +266,21 @@ impl Client {
             use_candidate: true,
         };
         let mut room = [0; MAX_REQUEST];
-        if let Some(len) = request.write(&mut room) {
-            self.transmits.push_back(room[..len].to_vec());
-        }
+        let len = request.write(&mut room)?;
+        Some(room[..len].to_vec())
+    }
+
+    fn controlled_check(&self) -> Option<Vec<u8>> {
+        let kind = MessageType::from_class_method(MessageClass::Request, BINDING);
+        let mut check = Message::builder(kind, u128::from(self.checks).into(), MessageWriteVec::new());
+        let username = format!("{}:{}", self.config.remote.ufrag, self.config.ufrag);
+        check.add_attribute(&Username::new(&username).ok()?).ok()?;
+        check.add_attribute(&RawAttribute::new(PRIORITY_TYPE, &PRIORITY.to_be_bytes())).ok()?;
+        check.add_attribute(&RawAttribute::new(ICE_CONTROLLED, &[0; 8])).ok()?;
+        let credentials = ShortTermCredentials::new(self.config.remote.pwd.clone());
+        check.add_message_integrity(&credentials.into(), IntegrityAlgorithm::Sha1).ok()?;
+        check.add_fingerprint().ok()?;
+        Some(check.finish())
     }
 
     fn handle_response(&mut self, now: Instant, datagram: &[u8]) {
@@ -223,9 +289,11 @@ impl Client {
             return;
         }
         self.answered += 1;
+        if std::mem::take(&mut self.unproven) {
+            self.next_check = now + CONSENT_INTERVAL;
+        }
         if self.state == ClientState::Checking {
             self.state = ClientState::Securing;
-            self.next_check = now + CONSENT_INTERVAL;
             self.drain_dtls();
         }
     }
@@ -244,5 +312,75 @@ impl Client {
                 DtlsEvent::Failed(fault) => ClientState::Failed(fault),
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::SessionId;
+    use crate::transport::dtls::{Certificate, DtlsConfig};
+
+    const PWD: &str = "0123456789abcdefghijkl";
+
+    fn client() -> Client {
+        let certificate = Certificate::generate().unwrap();
+        let context = DtlsContext::new(certificate, DtlsConfig::default()).unwrap();
+        let remote = LocalTransport {
+            session: SessionId(0),
+            ufrag: "server".to_owned(),
+            pwd: "server's password of 22".to_owned(),
+            fingerprints: vec![],
+            port: 0,
+            addresses: vec![],
+        };
+        let config = ClientConfig { remote, ufrag: "ours".to_owned(), dtls_role: DtlsRole::Client };
+        Client::new(Instant::now(), config, &context).unwrap().with_password(PWD.to_owned())
+    }
+
+    /// A full-ICE server's check for a client.
+    fn check(ufrag: &str, pwd: &str) -> Vec<u8> {
+        let mut room = [0; MAX_REQUEST];
+        let (transaction, priority) = ([7; 12], PRIORITY);
+        let (local_ufrag, remote_ufrag, remote_pwd) = ("server", ufrag, pwd);
+        let (controlling, use_candidate) = (0, false);
+        let request =
+            BindingRequest { remote_ufrag, remote_pwd, local_ufrag, transaction, priority, controlling, use_candidate };
+        let len = request.write(&mut room).unwrap();
+        room[..len].to_vec()
+    }
+
+    #[test]
+    fn a_full_ice_servers_check_is_answered_if_it_is_signed_for_us() {
+        let (client, from) = (client(), "192.0.2.1:3478".parse().unwrap());
+        let answer = client.answer_check(from, &check("ours", PWD)).unwrap();
+        assert_eq!(Answer::parse(PWD, &answer).unwrap(), Answer { transaction: [7; 12], outcome: Ok(from) });
+        assert_eq!(client.answer_check(from, &check("ours", "another password of 22")), None);
+        assert_eq!(client.answer_check(from, &check("theirs", PWD)), None);
+        assert_eq!(client.answer_check(from, &answer), None, "an answer is no check");
+    }
+
+    #[test]
+    fn a_controlled_client_says_so_and_nominates_nothing() {
+        let mut client = client().controlled();
+        client.check();
+        let check = client.poll_transmit().unwrap();
+        let check = Message::from_bytes(&check).unwrap();
+        assert!(check.has_attribute(ICE_CONTROLLED));
+        let (controlling, use_candidate) = (AttributeType::new(0x802a), AttributeType::new(0x0025));
+        assert!(!check.has_attribute(controlling) && !check.has_attribute(use_candidate));
+        let key = ShortTermCredentials::new("server's password of 22".to_owned());
+        assert!(check.validate_integrity(&key.into()).is_ok());
+    }
+
+    #[test]
+    fn after_a_restart_checks_of_both_generations_are_answered() {
+        let (mut client, now) = (client(), Instant::now());
+        let from = "192.0.2.1:3478".parse().unwrap();
+        let new = ("newer".to_owned(), "a newer password of 22".to_owned());
+        client.restart(now, ("next".to_owned(), "the next password of 22".to_owned()), new.clone());
+        assert!(client.answer_check(from, &check("ours", PWD)).is_some());
+        assert!(client.answer_check(from, &check(&new.0, &new.1)).is_some());
+        assert_eq!(client.next_timeout(), Some(now), "it checks the new pair at once");
     }
 }

@@ -42,6 +42,8 @@ export async function until(what, probe, seconds = 20) {
   throw new Error(`${what}: not within ${seconds} s`, { cause: last });
 }
 
+startServer.binary = binary;
+
 /** A server with `shards` shards; `stop()` ends it and checks that it ended as it should. */
 export async function startServer({ shards = 1, address = '127.0.0.1', mediaAddress = address, args = [] } = {}) {
   const [http, media] = [await freeTcp(), await freeUdp()];
