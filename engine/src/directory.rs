@@ -200,6 +200,7 @@ impl Directory {
             Notice::Nominated(session, remote) => self.events.push_back(Event::Nominated { session, shard, remote }),
             Notice::Connected(session, profile) => self.events.push_back(Event::Connected { session, profile }),
             Notice::Flow(session, flows) => self.events.push_back(Event::Flow { session, flows }),
+            Notice::Layers(session, track, layers) => self.events.push_back(Event::Layers { session, track, layers }),
             Notice::Trace(session, step) => self.events.push_back(Event::Trace { session, step }),
             Notice::Stray(remote, remote_ufrag) => self.events.push_back(Event::StrayCheck { remote, remote_ufrag }),
             Notice::Ended(session, reason, totals) => self.remove(session, reason, totals),

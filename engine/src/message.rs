@@ -1,6 +1,6 @@
 //! What shards and the control core tell each other. Every value is owned or an immutable batch: nothing is shared.
 
-use crate::control::{EndReason, SessionId, SessionSpec, Step, StreamId, Totals};
+use crate::control::{EndReason, LayerState, SessionId, SessionSpec, Step, StreamId, Totals};
 use crate::flow::Flow;
 use crate::forward::{Batch, Source};
 use std::net::SocketAddr;
@@ -17,6 +17,8 @@ pub(crate) enum Notice {
     Connected(SessionId, &'static str),
     /// A publisher's RTP has begun, stopped, or gone on.
     Flow(SessionId, bool),
+    /// How the layers of a publisher's track are: its index, and each layer.
+    Layers(SessionId, usize, Vec<LayerState>),
     /// Something that the account of a session tells.
     Trace(SessionId, Step),
     /// A check from here that names no session of ours, with the client's half of its USERNAME.

@@ -92,6 +92,12 @@ impl<'a> RtpPacket<'a> {
         self.extensions
     }
 
+    /// The same packet with a part of its payload alone.
+    #[must_use]
+    pub fn with_payload(self, payload: &'a [u8]) -> RtpPacket<'a> {
+        RtpPacket { payload, ..self }
+    }
+
     /// The payload, without padding.
     pub fn payload(&self) -> &'a [u8] {
         self.payload

@@ -24,7 +24,7 @@ pub(crate) enum Item {
     Packet {
         /// Index into [`Source::tracks`].
         track: u8,
-        /// Changes when the track's SSRC does: sequence numbers and timestamps are comparable within one epoch only.
+        /// Changes when the track's layer or SSRC does: sequence numbers and timestamps are comparable within one epoch only.
         epoch: u32,
         /// Its extended sequence number.
         seq: ExtSeq,
@@ -35,6 +35,8 @@ pub(crate) enum Item {
     SenderReport {
         /// Index into [`Source::tracks`].
         track: u8,
+        /// Whose timestamps it tells of.
+        epoch: u32,
         /// Its wall-clock time.
         ntp: NtpTime,
         /// The same instant on the media clock.

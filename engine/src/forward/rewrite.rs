@@ -59,9 +59,9 @@ impl Rewriter {
         Some((ExtSeq(out), timestamp))
     }
 
-    /// The viewer's timestamp for a publisher's, once a packet has fixed the mapping of `epoch`'s publisher.
-    pub(crate) fn timestamp(&self, publisher: SessionId, timestamp: u32) -> Option<u32> {
-        let mapping = self.mapping.filter(|mapping| mapping.epoch.0 == publisher)?;
+    /// The viewer's timestamp for one of `epoch`, if that is the present one.
+    pub(crate) fn timestamp(&self, epoch: Epoch, timestamp: u32) -> Option<u32> {
+        let mapping = self.mapping.filter(|mapping| mapping.epoch == epoch)?;
         Some(timestamp.wrapping_add(mapping.timestamp_offset))
     }
 
@@ -109,8 +109,8 @@ mod tests {
         rewriter.rewrite(now, A, ExtSeq(7), u32::MAX, 90_000);
         let later = now + Duration::from_secs(2);
         assert_eq!(rewriter.rewrite(later, B, ExtSeq(900), 3, 90_000), Some((ExtSeq(101), 185_000)));
-        assert_eq!(rewriter.timestamp(SessionId(2), 3), Some(185_000));
-        assert_eq!(rewriter.timestamp(SessionId(1), 3), None);
+        assert_eq!(rewriter.timestamp(B, 3), Some(185_000));
+        assert_eq!(rewriter.timestamp(A, 3), None);
     }
 
     #[test]

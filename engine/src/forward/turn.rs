@@ -13,7 +13,7 @@ const MAX_ITEMS: usize = 64;
 /// An [`Item`], parsed.
 pub(crate) enum TurnItem<'a> {
     Packet { track: u8, epoch: u32, seq: ExtSeq, packet: RtpPacket<'a> },
-    SenderReport { track: u8, ntp: NtpTime, rtp_timestamp: u32 },
+    SenderReport { track: u8, epoch: u32, ntp: NtpTime, rtp_timestamp: u32 },
 }
 
 /// Up to 64 items of a batch.
@@ -39,8 +39,8 @@ fn parse<'a>(batch: &'a Batch, item: &Item) -> Option<TurnItem<'a>> {
             let packet = RtpPacket::parse(batch.packet(bytes)).ok()?;
             TurnItem::Packet { track: *track, epoch: *epoch, seq: *seq, packet }
         }
-        Item::SenderReport { track, ntp, rtp_timestamp } => {
-            TurnItem::SenderReport { track: *track, ntp: *ntp, rtp_timestamp: *rtp_timestamp }
+        Item::SenderReport { track, epoch, ntp, rtp_timestamp } => {
+            TurnItem::SenderReport { track: *track, epoch: *epoch, ntp: *ntp, rtp_timestamp: *rtp_timestamp }
         }
     })
 }

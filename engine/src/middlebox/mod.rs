@@ -309,6 +309,9 @@ impl Middlebox {
             let id = session.id;
             self.notices.extend(session.account.take().into_iter().map(|step| Notice::Trace(id, step)));
         }
+        let changes = session.take_layers();
+        let id = session.id;
+        self.notices.extend(changes.into_iter().map(|(track, layers)| Notice::Layers(id, track, layers)));
     }
 
     fn schedule(&mut self, key: usize) {

@@ -3,7 +3,7 @@
 use super::Srtp;
 use super::account::Account;
 use super::reports::ReportTimer;
-use crate::control::{Extension, NegotiatedExtension, NegotiatedFormat, SessionId, TrackSpec};
+use crate::control::{Extension, NegotiatedExtension, NegotiatedFormat, TrackSpec};
 use crate::flow::Flow;
 use crate::forward::{Epoch, Rewriter, Source, Turn, TurnItem};
 use crate::outbox::{Outbox, Sink};
@@ -12,7 +12,7 @@ use crate::stats::Discard;
 use oneport_rtp::extension::ExtensionMap;
 use oneport_rtp::ids::{Mid, PayloadType, Ssrc};
 use oneport_rtp::packet::{self, RtpHeader, RtpPacket};
-use oneport_rtp::payload::{self, MediaKind};
+use oneport_rtp::payload::{self, Codec, MediaKind};
 use oneport_rtp::rtcp::{self, SenderInfo, Word};
 use oneport_rtp::sender_clock::SenderClock;
 use oneport_rtp::seq::ExtSeq;
@@ -32,11 +32,19 @@ pub(crate) struct Sent {
 /// A publisher's track, as this viewer takes it. Decided once for each publisher.
 #[derive(Debug)]
 struct Binding {
-    publisher: SessionId,
     track: u8,
-    /// The publisher's payload types that the viewer takes, and as what.
-    types: Vec<(PayloadType, PayloadType, u32)>,
+    types: Vec<TypeMap>,
     extensions: ExtensionMap,
+}
+
+/// A publisher's payload type that the viewer takes, and as what.
+#[derive(Debug)]
+struct TypeMap {
+    theirs: PayloadType,
+    ours: PayloadType,
+    clock_rate: u32,
+    /// The publisher sends redundant audio, the viewer takes each packet's own block.
+    is_unwrapped: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +59,8 @@ struct EgressTrack {
     cname: String,
     rewriter: Rewriter,
     binding: Option<Binding>,
-    clock: SenderClock,
+    /// The publisher's clock, of this epoch.
+    clock: Option<(Epoch, SenderClock)>,
     clock_rate: u32,
     packets: u32,
     octets: u32,
@@ -100,6 +109,8 @@ impl Egress {
             match item {
                 TurnItem::Packet { track, epoch, seq, packet } => {
                     let Some(egress) = bound(&mut self.tracks, *track) else { continue };
+                    let Some(packet) = egress.suited(packet) else { continue };
+                    let packet = &packet;
                     let Some(header) = egress.header(now, (turn.source.publisher, *epoch), *seq, packet) else {
                         continue;
                     };
@@ -110,9 +121,11 @@ impl Egress {
                         account.packet(egress.place, egress.ssrc, header.0.payload_type, is_keyframe);
                     }
                 }
-                TurnItem::SenderReport { track, ntp, rtp_timestamp } => {
+                TurnItem::SenderReport { track, epoch, ntp, rtp_timestamp } => {
                     if let Some(egress) = bound(&mut self.tracks, *track) {
-                        egress.clock.on_report(now, *ntp, *rtp_timestamp);
+                        let mut clock = SenderClock::default();
+                        clock.on_report(now, *ntp, *rtp_timestamp);
+                        egress.clock = Some(((turn.source.publisher, *epoch), clock));
                     }
                 }
             }
@@ -184,7 +197,7 @@ impl EgressTrack {
             cname: spec.cname.clone(),
             rewriter: Rewriter::new(random::number() as u16, random::number()),
             binding: None,
-            clock: SenderClock::default(),
+            clock: None,
             clock_rate: 90_000,
             packets: 0,
             octets: 0,
@@ -193,10 +206,9 @@ impl EgressTrack {
     }
 
     fn bind(&mut self, source: &Source) {
-        self.clock = SenderClock::default();
+        self.clock = None;
         let found = source.tracks.iter().enumerate().find(|(_, track)| track.kind == self.kind);
         self.binding = found.map(|(index, track)| Binding {
-            publisher: source.publisher,
             track: index as u8,
             types: track.formats.iter().filter_map(|sent| self.type_for(sent)).collect(),
             extensions: self.extension_map(&track.extensions),
@@ -204,10 +216,15 @@ impl EgressTrack {
     }
 
     /// The viewer's payload type that suits the publisher's best.
-    fn type_for(&self, sent: &NegotiatedFormat) -> Option<(PayloadType, PayloadType, u32)> {
+    fn type_for(&self, sent: &NegotiatedFormat) -> Option<TypeMap> {
         let fits = self.formats.iter().filter_map(|own| Some((own.format.fitness_for(&sent.format)?, own)));
         let (_, own) = fits.min_by_key(|(fitness, _)| *fitness)?;
-        Some((sent.payload_type, own.payload_type, sent.format.clock_rate))
+        Some(TypeMap {
+            theirs: sent.payload_type,
+            ours: own.payload_type,
+            clock_rate: sent.format.clock_rate,
+            is_unwrapped: sent.format.codec == Codec::Red && own.format.codec != Codec::Red,
+        })
     }
 
     fn extension_map(&self, sent: &[NegotiatedExtension]) -> ExtensionMap {
@@ -226,9 +243,20 @@ impl EgressTrack {
         map
     }
 
+    fn type_of(&self, packet: &RtpPacket<'_>) -> Option<&TypeMap> {
+        self.binding.as_ref()?.types.iter().find(|known| known.theirs == packet.payload_type())
+    }
+
+    /// The packet as the viewer takes it, but for its numbers; `None` when it does not take it.
+    fn suited<'a>(&self, packet: &RtpPacket<'a>) -> Option<RtpPacket<'a>> {
+        match self.type_of(packet)?.is_unwrapped {
+            true => Some(packet.with_payload(payload::red_primary(packet.payload())?)),
+            false => Some(*packet),
+        }
+    }
+
     fn header(&mut self, now: Instant, epoch: Epoch, seq: ExtSeq, packet: &RtpPacket<'_>) -> Option<(RtpHeader, u32)> {
-        let types = &self.binding.as_ref()?.types;
-        let (_, payload_type, clock_rate) = *types.iter().find(|(theirs, ..)| *theirs == packet.payload_type())?;
+        let (payload_type, clock_rate) = self.type_of(packet).map(|known| (known.ours, known.clock_rate))?;
         self.clock_rate = clock_rate;
         let (seq, timestamp) = self.rewriter.rewrite(now, epoch, seq, packet.timestamp(), clock_rate)?;
         let header = RtpHeader { marker: packet.marker(), payload_type, seq: seq.wire(), timestamp, ssrc: self.ssrc };
@@ -261,9 +289,9 @@ impl EgressTrack {
         if !std::mem::take(&mut self.sent_since_report) {
             return None;
         }
-        let (ntp, theirs) = self.clock.at(now, self.clock_rate)?;
-        let publisher = self.binding.as_ref()?.publisher;
-        let rtp_timestamp = self.rewriter.timestamp(publisher, theirs)?;
+        let (epoch, clock) = &self.clock?;
+        let (ntp, theirs) = clock.at(now, self.clock_rate)?;
+        let rtp_timestamp = self.rewriter.timestamp(*epoch, theirs)?;
         Some(SenderInfo { ntp, rtp_timestamp, packets: self.packets, octets: self.octets })
     }
 }

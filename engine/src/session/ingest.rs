@@ -1,10 +1,11 @@
 //! What a publisher sends: which track a packet is of, how well it arrives, and what the publisher is told of it.
 
 use super::Srtp;
+use super::layers::Layers;
 use super::reports::ReportTimer;
-use crate::control::{Extension, KeyframeRequest, SessionId, TrackSpec};
+use crate::control::{Extension, KeyframeRequest, LayerState, SessionId, TrackSpec};
 use crate::flow::Flow;
-use crate::forward::{Batch, Item, KeyframeRequests, Source};
+use crate::forward::{Batch, Item, Source};
 use crate::outbox::{Outbox, Sink};
 use crate::random;
 use crate::stats::Discard;
@@ -12,36 +13,18 @@ use oneport_rtp::demux::BundleDemux;
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::packet::RtpPacket;
 use oneport_rtp::payload::{self, MediaKind};
-use oneport_rtp::reception::Reception;
 use oneport_rtp::rtcp::{self, Word};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// A track goes over to another SSRC when its present one has been silent for this long, or said BYE.
-const SOURCE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The source that a track is fed from.
-#[derive(Debug)]
-struct Current {
-    ssrc: Ssrc,
-    reception: Reception,
-    last_packet: Instant,
-}
-
-#[derive(Debug)]
-struct IngestTrack {
-    epoch: u32,
-    current: Option<Current>,
-    keyframes: KeyframeRequests,
-    fir_sequence: u8,
-}
 
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     source: Arc<Source>,
     demux: BundleDemux,
-    tracks: Vec<IngestTrack>,
+    tracks: Vec<Layers>,
+    /// What is to be told of the tracks' layers.
+    changes: Vec<(usize, Vec<LayerState>)>,
     /// Ours, as the sender of reports.
     ssrc: Ssrc,
     cname: String,
@@ -51,19 +34,12 @@ pub(crate) struct Ingest {
 impl Ingest {
     /// The ingest of a session on shard number `shard`.
     pub(crate) fn new(id: SessionId, shard: usize, specs: &[TrackSpec], keyframe_interval: Duration) -> Ingest {
-        let tracks = specs
-            .iter()
-            .map(|_| IngestTrack {
-                epoch: 0,
-                current: None,
-                keyframes: KeyframeRequests::new(keyframe_interval),
-                fir_sequence: 0,
-            })
-            .collect();
+        let tracks = specs.iter().map(|spec| Layers::new(spec, keyframe_interval)).collect();
         Ingest {
             source: Arc::new(Source { publisher: id, shard, tracks: specs.to_vec() }),
             demux: demux(specs),
             tracks,
+            changes: Vec::new(),
             ssrc: Ssrc(random::number()),
             cname: format!("{:08x}{:08x}", random::number(), random::number()),
             reports: ReportTimer::new(random::number()),
@@ -82,14 +58,24 @@ impl Ingest {
         let spec = &self.source.tracks[index];
         let format = spec.formats.iter().find(|known| known.payload_type == packet.payload_type());
         let format = format.ok_or(Discard::UnknownSource)?.format;
-        let track = &mut self.tracks[index];
-        let current = track.feed(now, packet.ssrc(), format.clock_rate).ok_or(Discard::UnknownSource)?;
+        let layers = &mut self.tracks[index];
+        let rid_id = extension_id(spec, Extension::Rid);
+        let place = layers.feed_of(spec, rid_id, &packet).ok_or(Discard::UnknownSource)?;
+        let feed = &mut layers.feeds[place];
+        let current = feed.take(now, packet.ssrc(), format.clock_rate, bytes.len()).ok_or(Discard::UnknownSource)?;
         let seq = current.reception.on_packet(now, packet.seq(), packet.timestamp());
         let seq = seq.ok_or(Discard::UnknownSource)?;
-        if track.keyframes.next_timeout().is_some() && payload::is_keyframe(format.codec, packet.payload()) {
-            track.keyframes.satisfied();
+        let report = current.report;
+        let is_keyframe = || payload::is_keyframe(format.codec, packet.payload());
+        if feed.keyframes.next_timeout().is_some() && is_keyframe() {
+            feed.keyframes.satisfied();
         }
-        batch.push_packet(index as u8, track.epoch, seq, bytes);
+        if let Some((epoch, is_new)) = layers.forward(now, place, is_keyframe) {
+            if let Some((ntp, rtp_timestamp)) = report.filter(|_| is_new) {
+                batch.items.push(Item::SenderReport { track: index as u8, epoch, ntp, rtp_timestamp });
+            }
+            batch.push_packet(index as u8, epoch, seq, bytes);
+        }
         self.reports.media(now);
         Ok(index)
     }
@@ -99,15 +85,20 @@ impl Ingest {
         let (tracks, demux) = (&mut self.tracks, &mut self.demux);
         let take = |word| match word {
             Word::SenderReport { ssrc, ntp, rtp_timestamp } => {
-                let Some((index, current)) = find(tracks, ssrc) else { return };
-                current.reception.on_sender_report(now, ntp);
-                batch.items.push(Item::SenderReport { track: index as u8, ntp, rtp_timestamp });
+                for (index, layers) in tracks.iter_mut().enumerate() {
+                    let Some(place) = layers.find(ssrc) else { continue };
+                    let epoch = layers.epoch_of(place);
+                    let Some(current) = &mut layers.feeds[place].current else { continue };
+                    current.reception.on_sender_report(now, ntp);
+                    current.report = Some((ntp, rtp_timestamp));
+                    if let Some(epoch) = epoch {
+                        batch.items.push(Item::SenderReport { track: index as u8, epoch, ntp, rtp_timestamp });
+                    }
+                }
             }
             Word::Bye(ssrc) => {
                 demux.forget(ssrc);
-                for track in tracks.iter_mut() {
-                    track.current.take_if(|current| current.ssrc == ssrc);
-                }
+                tracks.iter_mut().for_each(|layers| layers.bye(now, ssrc));
             }
             Word::KeyframeRequest(_) => {}
         };
@@ -125,72 +116,64 @@ impl Ingest {
     pub(crate) fn request_keyframe(&mut self, now: Instant, index: usize) {
         let Some(spec) = self.source.tracks.get(index) else { return };
         if spec.kind == MediaKind::Video && spec.keyframe_request.is_some() {
-            self.tracks[index].keyframes.request(now);
+            self.tracks[index].request_keyframe(now);
         }
     }
 
     /// When [`Ingest::handle_timeout`] wants to be called.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        // A request to a track that has sent nothing has no SSRC to name: its first packet is a keyframe's anyway.
-        let fed = self.tracks.iter().filter(|track| track.current.is_some());
-        fed.filter_map(|track| track.keyframes.next_timeout()).chain(self.reports.next_timeout()).min()
+        // A request to a feed that has sent nothing has no SSRC to name: its first packet is a keyframe's anyway.
+        let feeds = self.tracks.iter().flat_map(|layers| &layers.feeds).filter(|feed| feed.current.is_some());
+        let keyframes = feeds.filter_map(|feed| feed.keyframes.next_timeout());
+        let reviews = self.tracks.iter().filter_map(Layers::next_timeout);
+        keyframes.chain(reviews).chain(self.reports.next_timeout()).min()
     }
 
     /// Sends the reports and requests that are due.
     pub(crate) fn handle_timeout<S: Sink>(&mut self, now: Instant, flow: Flow, srtp: &mut Srtp, out: &mut Outbox<S>) {
         if self.reports.poll(now) {
-            let tracks = self.tracks.iter_mut().filter_map(|track| track.current.as_mut());
-            let blocks: Vec<_> = tracks.map(|current| current.reception.report_block(now, current.ssrc)).collect();
+            let feeds = self.tracks.iter_mut().flat_map(|layers| &mut layers.feeds);
+            let fed = feeds.filter_map(|feed| feed.current.as_mut());
+            let blocks: Vec<_> = fed.map(|current| current.reception.report_block(now, current.ssrc)).collect();
             let (ssrc, cname) = (self.ssrc, &self.cname);
-            srtp.send_rtcp(flow, out, |room| rtcp::write_receiver_report(room, ssrc, &blocks, cname));
-        }
-        for (track, spec) in self.tracks.iter_mut().zip(&self.source.tracks) {
-            let Some(current) = &track.current else { continue };
-            if !track.keyframes.poll(now) {
-                continue;
+            for blocks in blocks.chunks(rtcp::MAX_BLOCKS) {
+                srtp.send_rtcp(flow, out, |room| rtcp::write_receiver_report(room, ssrc, blocks, cname));
             }
-            let (ssrc, media, cname) = (self.ssrc, current.ssrc, &self.cname);
-            match spec.keyframe_request {
-                Some(KeyframeRequest::Fir) => {
-                    track.fir_sequence = track.fir_sequence.wrapping_add(1);
-                    let sequence = track.fir_sequence;
-                    srtp.send_rtcp(flow, out, |room| rtcp::write_fir(room, ssrc, media, sequence, cname));
+        }
+        for (index, (layers, spec)) in self.tracks.iter_mut().zip(&self.source.tracks).enumerate() {
+            self.changes.extend(layers.review(now, spec).map(|states| (index, states)));
+            for feed in &mut layers.feeds {
+                let Some(current) = &feed.current else { continue };
+                if !feed.keyframes.poll(now) {
+                    continue;
                 }
-                _ => srtp.send_rtcp(flow, out, |room| rtcp::write_pli(room, ssrc, media, cname)),
+                let (ssrc, media, cname) = (self.ssrc, current.ssrc, &self.cname);
+                match spec.keyframe_request {
+                    Some(KeyframeRequest::Fir) => {
+                        feed.fir_sequence = feed.fir_sequence.wrapping_add(1);
+                        let sequence = feed.fir_sequence;
+                        srtp.send_rtcp(flow, out, |room| rtcp::write_fir(room, ssrc, media, sequence, cname));
+                    }
+                    _ => srtp.send_rtcp(flow, out, |room| rtcp::write_pli(room, ssrc, media, cname)),
+                }
             }
         }
     }
-}
 
-impl IngestTrack {
-    /// The source, if `ssrc` is the one that feeds the track, or may be from now on.
-    fn feed(&mut self, now: Instant, ssrc: Ssrc, clock_rate: u32) -> Option<&mut Current> {
-        let stays = self.current.as_ref().is_some_and(|current| {
-            current.ssrc != ssrc && now.saturating_duration_since(current.last_packet) < SOURCE_TIMEOUT
-        });
-        if stays {
-            return None;
-        }
-        if self.current.as_ref().is_none_or(|current| current.ssrc != ssrc) {
-            self.epoch = self.epoch.wrapping_add(1);
-            self.current = Some(Current { ssrc, reception: Reception::new(clock_rate), last_packet: now });
-        }
-        let current = self.current.as_mut()?;
-        current.last_packet = now;
-        Some(current)
+    /// Takes away what is to be told of the tracks' layers: indices of tracks, and how they are.
+    pub(crate) fn take_layers(&mut self) -> Vec<(usize, Vec<LayerState>)> {
+        std::mem::take(&mut self.changes)
     }
 }
 
-fn find(tracks: &mut [IngestTrack], ssrc: Ssrc) -> Option<(usize, &mut Current)> {
-    let fed = tracks.iter_mut().enumerate().filter_map(|(index, track)| Some((index, track.current.as_mut()?)));
-    fed.into_iter().find(|(_, current)| current.ssrc == ssrc)
+fn extension_id(spec: &TrackSpec, extension: Extension) -> Option<u8> {
+    spec.extensions.iter().find(|known| known.extension == extension).map(|known| known.id)
 }
 
 fn demux(specs: &[TrackSpec]) -> BundleDemux {
     let mut demux = BundleDemux::default();
     for spec in specs {
-        let mid_id = spec.extensions.iter().find(|known| known.extension == Extension::Mid).map(|known| known.id);
-        let mid = spec.mid.zip(mid_id);
+        let mid = spec.mid.zip(extension_id(spec, Extension::Mid));
         let types = spec.formats.iter().map(|format| format.payload_type);
         demux.add_track(mid, &spec.ssrcs, types);
     }

@@ -4,7 +4,9 @@
 
 mod account;
 mod egress;
+mod feed;
 mod ingest;
+mod layers;
 mod reports;
 mod srtp;
 
@@ -13,7 +15,7 @@ pub(crate) use egress::Egress;
 pub(crate) use ingest::Ingest;
 pub(crate) use srtp::Srtp;
 
-use crate::control::{DtlsRole, EndReason, Role, SessionId, SessionSpec, StreamId, Totals};
+use crate::control::{DtlsRole, EndReason, LayerState, Role, SessionId, SessionSpec, StreamId, Totals};
 use crate::flow::Flow;
 use crate::forward::{Batch, Source, Turn};
 use crate::middlebox::strangers::MAX_FLOWS;
@@ -285,6 +287,14 @@ impl Session {
             ingest.request_keyframe(now, track);
         }
         self.send_reports(now, out);
+    }
+
+    /// Takes away what is to be told of a publisher's layers: indices of tracks, and how they are.
+    pub(crate) fn take_layers(&mut self) -> Vec<(usize, Vec<LayerState>)> {
+        match &mut self.media {
+            Media::Publish(ingest) => ingest.take_layers(),
+            Media::Play(_) => Vec::new(),
+        }
     }
 
     /// When [`Session::handle_timeout`] wants to be called.

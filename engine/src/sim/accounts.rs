@@ -68,7 +68,8 @@ fn a_wrong_password_is_told_with_its_source_and_nothing_is_answered() {
     let (seat, session) = world.join(Role::Play, 5000);
     let credentials = world.common.ice.credentials(session, 0, 0);
     let now = world.now;
-    world.seats[seat].client.restart(now, credentials.ufrag, "a password that is wrong".to_owned(), "peer".to_owned());
+    let wrong = (credentials.ufrag, "a password that is wrong".to_owned());
+    world.seats[seat].client.restart(now, wrong, own("peer"));
     world.run(Duration::from_secs(5));
     let refused = Some(CheckRefusal::BadIntegrity);
     assert_eq!(steps(&world, session), [Step::Check { remote: address(5000), refused }]);
@@ -83,7 +84,7 @@ fn a_ufrag_of_no_session_is_told_with_the_clients_own_and_not_without_bound() {
     let (seat, session) = world.join(Role::Play, 5000);
     let now = world.now;
     let forged = "A".repeat(20);
-    world.seats[seat].client.restart(now, forged.clone(), "whatever".to_owned(), "clients+own".to_owned());
+    world.seats[seat].client.restart(now, (forged.clone(), "whatever".to_owned()), own("clients+own"));
     for _ in 0..1000 {
         world.seats[seat].client.check();
     }

@@ -10,6 +10,7 @@
 //! The kernel's reuseport hash is the port modulo the number of shards, so that a test chooses where a flow lands.
 
 mod accounts;
+mod layers;
 mod network;
 mod restarts;
 mod sessions;
@@ -86,6 +87,11 @@ struct World {
 
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 7], port))
+}
+
+/// A client's own ICE credentials.
+fn own(ufrag: &str) -> (String, String) {
+    (ufrag.to_owned(), "a password of ours 22".to_owned())
 }
 
 fn dtls_config() -> DtlsConfig {
@@ -175,8 +181,8 @@ impl World {
     fn restart(&mut self, seat: usize, session: SessionId) {
         let generation = self.directory.restart(session).unwrap();
         let credentials = self.common.ice.credentials(session, generation, self.common.seconds(self.now));
-        let own = format!("peer{generation}");
-        self.seats[seat].client.restart(self.now, credentials.ufrag, credentials.pwd, own);
+        let ours = own(&format!("peer{generation}"));
+        self.seats[seat].client.restart(self.now, (credentials.ufrag, credentials.pwd), ours);
     }
 
     fn shard_of(&self, flow: Flow) -> usize {

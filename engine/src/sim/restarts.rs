@@ -55,7 +55,7 @@ fn after_the_nomination_the_credentials_before_are_refused() {
     world.run(Duration::from_millis(100));
     let seat = &mut world.seats[viewer.0].client;
     let answered = seat.answered_checks();
-    seat.restart(world.now, old.ufrag, old.pwd, "peer".to_owned());
+    seat.restart(world.now, (old.ufrag, old.pwd), own("peer"));
     world.run(Duration::from_secs(1));
     assert_eq!(world.seats[viewer.0].client.answered_checks(), answered);
     assert!(world.discarded(Discard::StunStale) > 0);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::testing::rtp_packet;
 use oneport_rtp::packet::RtpPacket;
+use oneport_rtp::payload::{Codec, Format, Variant};
 use oneport_rtp::rtcp::{self, Word};
 
 /// Sends `count` video packets and as many of audio, 10 ms apart, and lets them arrive.
@@ -178,4 +179,30 @@ fn replayed_and_forged_media_is_counted_and_harms_nobody() {
     publish(&mut world, publisher, 50);
     assert_eq!(video(&world, viewer).len(), 50);
     assert!(world.discarded(Discard::Srtp) > 50);
+}
+
+#[test]
+fn redundant_audio_is_unwrapped_for_viewers_that_take_it_plain() {
+    let mut world = World::new(1, Conditions::perfect());
+    let red = |payload_type| NegotiatedFormat {
+        payload_type: PayloadType(payload_type),
+        format: Format { codec: Codec::Red, clock_rate: 48_000, variant: Variant::Plain },
+    };
+    let mut spec = world.spec(Role::Publish);
+    spec.tracks[1].formats.push(red(63));
+    let (publisher, _) = world.join_with(spec, 5000);
+    let (plain, _) = world.join(Role::Play, 6000);
+    let mut spec = world.spec(Role::Play);
+    spec.tracks[1].formats.push(red(64));
+    let (redundant, _) = world.join_with(spec, 6001);
+    world.connect(&[publisher, plain, redundant]);
+    for n in 0..20u8 {
+        let mut bytes = rtp_packet(63, 0x1002, u16::from(n), u32::from(n) * 960, 0);
+        bytes.extend([0x80 | 111, 0, 0, 2, 111, n, n, 100 + n, 100 + n]);
+        assert!(world.seats[publisher].client.send_rtp(&bytes, 0));
+    }
+    world.run(Duration::from_millis(100));
+    let own = rtp(&world, plain, 109, 0x2002);
+    assert_eq!(own.iter().map(|packet| packet.2).collect::<Vec<_>>(), (100..120).collect::<Vec<_>>());
+    assert_eq!(rtp(&world, redundant, 64, 0x2002).len(), 20);
 }

@@ -158,8 +158,12 @@ impl Format {
     /// the better. An H264 receiver is taken at a better or, at the worst, another profile of the same
     /// packetization mode: browsers decode more profiles than they list, and a stream that they might not show is worth more
     /// to a viewer than a refusal. Packetization mode 1 receives mode 0 (RFC 6184 §8.1). The levels of AV1 and H265 are taken as
-    /// leniently: a publisher names the most that it might send, and seldom sends it. Their profiles and tiers have to do.
+    /// leniently: a publisher names the most that it might send, and seldom sends it. Their profiles and tiers have to do. A receiver of
+    /// Opus takes redundant Opus, of which it is given each packet's own block.
     pub fn fitness_for(&self, sent: &Format) -> Option<u8> {
+        if (self.codec, sent.codec) == (Codec::Opus, Codec::Red) && self.clock_rate == sent.clock_rate {
+            return Some(1);
+        }
         if self.codec != sent.codec || self.clock_rate != sent.clock_rate {
             return None;
         }
@@ -234,6 +238,14 @@ mod tests {
         assert!(exact.is_some() && exact < high_tier && high_tier < low_level);
         assert_eq!(av1(1, 0, 8).fitness_for(&sent), None);
         assert_eq!(av1(0, 0, 8).fitness_for(&av1(0, 1, 8)), None);
+    }
+
+    #[test]
+    fn plain_opus_takes_redundant_opus_and_not_the_other_way_round() {
+        let audio = |codec| Format { codec, clock_rate: 48_000, variant: Variant::Plain };
+        let (opus, red) = (audio(Codec::Opus), audio(Codec::Red));
+        assert!(red.fitness_for(&red) < opus.fitness_for(&red));
+        assert_eq!(red.fitness_for(&opus), None);
     }
 
     #[test]

@@ -4,10 +4,12 @@ mod av1;
 mod format;
 mod h264;
 mod h265;
+mod red;
 mod vp8;
 mod vp9;
 
 pub use format::{Codec, Format, H264Profile, MediaKind, Variant};
+pub use red::primary as red_primary;
 
 /// Whether a packet with this payload begins a keyframe. Audio has none.
 pub fn is_keyframe(codec: Codec, payload: &[u8]) -> bool {
