@@ -65,10 +65,16 @@ impl Counter {
             }
             self.check_formats(answered)?;
         }
+        let mut answer = answer.clone();
+        for (offered, answered) in self.offered.media.iter().zip(&mut answer.media) {
+            answered.mid = offered.mid;
+            // Of an answer, `inactive` refuses the section (RFC 3264 §6.1).
+            answered.disabled |= !answered.direction.sends() && !answered.direction.receives();
+        }
         if let Some(undecided) = answer.media.iter().find(|media| !media.disabled && media.is_actpass()) {
             return Err(Rejection::UndecidedSetup { section: Section::of(undecided) });
         }
-        negotiate_play(answer, &self.ours, &[])
+        negotiate_play(&answer, &self.ours, &[])
     }
 
     /// An answer keeps the numbers of the offer (RFC 3264 §6.1): another number means that it answers another offer.

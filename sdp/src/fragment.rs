@@ -10,7 +10,7 @@ use oneport_rtp::ids::Mid;
 use oneport_rtp::payload::MediaKind;
 
 use crate::candidate;
-use crate::remote_candidate::{CandidateAddress, RemoteCandidate};
+use crate::remote_candidate::RemoteCandidate;
 
 /// Longest fragment that is read, in bytes.
 const MAX_FRAGMENT: usize = 32 * 1024;
@@ -55,7 +55,7 @@ impl Fragment {
             return Err(FragmentError::TooLong(text.len()));
         }
         let mut reading = Reading::default();
-        for (index, line) in text.split('\n').enumerate() {
+        for (index, line) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
             let line = line.trim_end();
             reading.take(line).map_err(|reason| fault(index + 1, line, reason))?;
         }
@@ -79,6 +79,9 @@ struct Reading {
 
 impl Reading {
     fn take(&mut self, line: &str) -> Result<(), &'static str> {
+        if line.contains(char::is_control) {
+            return Err("there is a control character in it");
+        }
         match line.as_bytes() {
             [] | [b'a', b'='] => Ok(()),
             [b'a', b'=', ..] => self.take_attribute(&line[2..]),
@@ -111,7 +114,7 @@ impl Reading {
             return Err("a candidate has a foundation, component, transport, priority, address, port and type");
         }
         match RemoteCandidate::parse(value) {
-            Some(candidate) if !candidate.tcp && matches!(candidate.address, CandidateAddress::Ip(_)) => {
+            Some(candidate) if candidate.is_reachable() => {
                 self.fragment.candidates.push(candidate);
             }
             _ => self.fragment.discarded += 1,
@@ -154,6 +157,8 @@ pub struct LocalFragment {
     pub ice_pwd: String,
     /// Where we are reached, in the order of preference among addresses of one family and scope.
     pub candidates: Vec<SocketAddr>,
+    /// The mids of the answer's BUNDLE group; empty without one.
+    pub bundle: Vec<Mid>,
     /// The tagged section of the bundle: its mid, where the offer had one, and its kind.
     pub tagged: (Option<Mid>, MediaKind),
     /// `a=ice-options:ice2` was answered.
@@ -167,8 +172,9 @@ pub fn write_fragment(local: &LocalFragment) -> String {
     let mut line = |line: std::fmt::Arguments<'_>| {
         let _ = write!(text, "{line}\r\n");
     };
-    if let Some(mid) = mid {
-        line(format_args!("a=group:BUNDLE {mid}"));
+    if !local.bundle.is_empty() {
+        let mids: Vec<&str> = local.bundle.iter().map(Mid::as_str).collect();
+        line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
     }
     if local.ice2 {
         line(format_args!("a=ice-options:ice2"));
@@ -202,6 +208,8 @@ mod tests {
             "a=candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
             "a=candidate:1 1 sctp 1 192.0.2.1 9 typ host",
             "a=candidate:1 1 udp 1 192.0.2.1 9 typ odd",
+            "a=candidate:1 1 udp 1 0.0.0.0 9 typ host",
+            "a=candidate:1 1 udp 1 192.0.2.1 0 typ host",
         ];
         let fragment = Fragment::parse(&format!("{CREDENTIALS}{HOST}{}", others.join("\n"))).unwrap();
         assert_eq!((fragment.candidates.len(), fragment.discarded), (1, others.len()));
@@ -251,13 +259,14 @@ mod tests {
             ice_ufrag: "ours".to_owned(),
             ice_pwd: "ourpasswordourpassword".to_owned(),
             candidates: vec!["192.0.2.1:8000".parse().unwrap(), "[2001:db8::1]:8000".parse().unwrap()],
+            bundle: vec![Mid::new(b"0").unwrap(), Mid::new(b"1").unwrap()],
             tagged: (Mid::new(b"0"), MediaKind::Video),
             ice2: true,
         };
         let text = write_fragment(&local);
         assert_eq!(
             text,
-            "a=ice-lite\r\na=group:BUNDLE 0\r\na=ice-options:ice2\r\na=ice-ufrag:ours\r\na=ice-pwd:ourpasswordourpassword\r\n\
+            "a=ice-lite\r\na=group:BUNDLE 0 1\r\na=ice-options:ice2\r\na=ice-ufrag:ours\r\na=ice-pwd:ourpasswordourpassword\r\n\
              m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n\
              a=candidate:1 1 udp 2130706431 2001:db8::1 8000 typ host\r\n\
              a=candidate:2 1 udp 2130706175 192.0.2.1 8000 typ host\r\na=end-of-candidates\r\n"

@@ -72,6 +72,13 @@ impl RemoteCandidate {
     }
 }
 
+impl RemoteCandidate {
+    /// Whether its form lets datagrams be sent to it: for UDP, at an address and a port.
+    pub(crate) fn is_reachable(&self) -> bool {
+        !self.tcp && self.port != 0 && matches!(self.address, CandidateAddress::Ip(ip) if !ip.is_unspecified())
+    }
+}
+
 /// An IP address, without the zone that some put behind a link-local one, or a name.
 fn address(text: &str) -> Option<CandidateAddress> {
     let without_zone = text.split('%').next().unwrap_or_default();

@@ -242,6 +242,7 @@ pub(crate) fn restart_answer(local: &LocalTransport, addresses: &[IpAddr], sessi
         ice_ufrag: local.ufrag.clone(),
         ice_pwd: local.pwd.clone(),
         candidates: candidates(local, addresses),
+        bundle: session.sections.iter().filter_map(|section| section.mid).collect(),
         tagged: tagged.map_or((None, MediaKind::Audio), |section| (section.mid, section.kind)),
         ice2: session.ice2,
     })

@@ -121,3 +121,20 @@ fn what_answers_another_offer_is_refused() {
     let bare = good.replace("a=fingerprint", "a=no-fingerprint");
     assert!(matches!(accepted(&bare), Err(Rejection::NoFingerprint { .. })));
 }
+
+#[test]
+fn inactive_refuses_a_section_and_a_mid_may_be_left_out() {
+    let whole = answer("96 VP8/90000");
+    let number = {
+        let text = written(&counter(&[]));
+        let line = text.lines().find(|line| line.ends_with(" VP8/90000")).unwrap().to_owned();
+        line.trim_start_matches("a=rtpmap:").split(' ').next().unwrap().to_owned()
+    };
+    let whole = whole.replace("96", &number);
+    let (audio, video) = whole.split_once("m=video").unwrap();
+    let text = format!("{}m=video{}", audio.replace("a=recvonly", "a=inactive").replace("a=mid:0\r\n", ""), video);
+    let agreed = accepted(&text).unwrap();
+    assert_eq!(agreed.media.iter().map(|media| media.accepted).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(agreed.media[0].mid.map(|mid| mid.to_string()).as_deref(), Some("0"));
+    assert!(accepted(&text.replace("a=recvonly", "a=inactive")).is_err(), "nothing is left");
+}
