@@ -4,11 +4,14 @@
 pub mod demux;
 pub mod extension;
 pub mod ids;
+pub mod nack;
 pub mod ntp;
 pub mod packet;
 pub mod payload;
 pub mod reception;
 pub mod rtcp;
+pub mod rtx;
 pub mod sender_clock;
 pub mod seq;
 pub mod srtp;
+pub mod transport_cc;

@@ -1,14 +1,22 @@
 //! RTCP as far as it is consumed and made here; the grammar is rtcp-types'.
 //!
-//! Consumed: SR, BYE, PLI (RFC 4585) and FIR (RFC 5104). Made: SR and RR with SDES, BYE, PLI, FIR. All else is passed over. Reduced-size
-//! packets (RFC 5506) are accepted as they come.
+//! Consumed: SR, RR, BYE, PLI and NACK (RFC 4585), FIR (RFC 5104), transport-cc feedback, congestion control feedback (RFC 8888), and
+//! XR's RRTR and DLRR (RFC 3611). Made: all of these but RR blocks in SR, and REMB. All else is passed over. Reduced-size packets
+//! (RFC 5506) are accepted as they come. `docs/rtcp.md` says what becomes of each.
+
+mod feedback;
+mod xr;
+
+pub use feedback::{Congestion, write_congestion, write_nack, write_remb, write_transport_feedback};
+pub use xr::{Dlrr, write_dlrr, write_rrtr};
 
 use crate::ids::Ssrc;
 use crate::ntp::NtpTime;
 use crate::reception::ReportBlock;
+use crate::seq::SeqNo;
 use rtcp_types::{
-    Bye, Compound, Fir, Packet, PayloadFeedback, Pli, ReceiverReport, RtcpPacketWriter, RtcpPacketWriterExt, Sdes,
-    SdesChunk, SdesItem, SenderReport,
+    Bye, Fir, Packet, PayloadFeedback, Pli, ReceiverReport, RtcpPacketParser, RtcpPacketWriter, RtcpPacketWriterExt,
+    Sdes, SdesChunk, SdesItem, SenderReport,
 };
 
 /// Report blocks of one report (RFC 3550 §6.4.1).
@@ -35,31 +43,93 @@ pub enum Word {
     Bye(Ssrc),
     /// A keyframe of this source of ours is wanted, by PLI or FIR.
     KeyframeRequest(Ssrc),
+    /// The packet of this source of ours with this number is missing.
+    Nack(Ssrc, SeqNo),
+    /// How a source of ours arrives.
+    Received(ReportBlock),
+    /// What transport-cc or RFC 8888 feedback says of one transport-wide number, or one of a source's: whether it arrived.
+    Arrival {
+        /// The source, where the feedback counts each by itself.
+        ssrc: Option<Ssrc>,
+        /// The number.
+        seq: SeqNo,
+        /// Whether it arrived.
+        received: bool,
+    },
+    /// The peer can take this many bit/s.
+    MaxBitrate(u64),
+    /// The peer's clock, to be sent back with the time since (RFC 3611 §4.4).
+    ReferenceTime {
+        /// Who asks.
+        ssrc: Ssrc,
+        /// Its clock.
+        ntp: NtpTime,
+    },
+    /// Our reference time came back (RFC 3611 §4.5).
+    SinceReferenceTime(Dlrr),
+}
+
+/// The packets of a compound, each with its header: packet type and bytes. One whose length goes beyond the end is an error.
+fn packets(bytes: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), RtcpError>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let len = match *rest {
+            [first, _, high, low, ..] if first >> 6 == 2 => (usize::from(high) << 8 | usize::from(low)) * 4 + 4,
+            _ => usize::MAX,
+        };
+        let Some((packet, after)) = rest.split_at_checked(len) else {
+            rest = &[];
+            return Some(Err(RtcpError));
+        };
+        rest = after;
+        Some(Ok((packet[1], packet)))
+    })
 }
 
 /// Gives each word of a compound to `take`. A packet that does not parse ends the compound there.
 pub fn parse(bytes: &[u8], mut take: impl FnMut(Word)) -> Result<(), RtcpError> {
-    for packet in Compound::parse(bytes).map_err(|_| RtcpError)? {
-        match packet.map_err(|_| RtcpError)? {
-            Packet::Sr(report) => take(Word::SenderReport {
-                ssrc: Ssrc(report.ssrc()),
-                ntp: NtpTime(report.ntp_timestamp()),
-                rtp_timestamp: report.rtp_timestamp(),
-            }),
+    if bytes.is_empty() {
+        return Err(RtcpError);
+    }
+    for packet in packets(bytes) {
+        let (packet_type, bytes) = packet?;
+        if packet_type == xr::PACKET_TYPE {
+            xr::parse(bytes, &mut take).ok_or(RtcpError)?;
+            continue;
+        }
+        match Packet::parse(bytes).map_err(|_| RtcpError)? {
+            Packet::Sr(report) => {
+                take(Word::SenderReport {
+                    ssrc: Ssrc(report.ssrc()),
+                    ntp: NtpTime(report.ntp_timestamp()),
+                    rtp_timestamp: report.rtp_timestamp(),
+                });
+                report.report_blocks().for_each(|block| take(received(&block)));
+            }
+            Packet::Rr(report) => report.report_blocks().for_each(|block| take(received(&block))),
             Packet::Bye(bye) => bye.ssrcs().for_each(|ssrc| take(Word::Bye(Ssrc(ssrc)))),
-            Packet::PayloadFeedback(feedback) => parse_feedback(&feedback, &mut take),
+            Packet::PayloadFeedback(packet) => feedback::parse_payload(&packet, &mut take),
+            Packet::TransportFeedback(packet) => feedback::parse_transport(&packet, &mut take),
             _ => {}
         }
     }
     Ok(())
 }
 
-fn parse_feedback(feedback: &PayloadFeedback<'_>, take: &mut impl FnMut(Word)) {
-    if feedback.parse_fci::<Pli<'_>>().is_ok() {
-        take(Word::KeyframeRequest(Ssrc(feedback.media_ssrc())));
-    } else if let Ok(fir) = feedback.parse_fci::<Fir<'_>>() {
-        fir.entries().for_each(|entry| take(Word::KeyframeRequest(Ssrc(entry.ssrc()))));
-    }
+fn received(block: &rtcp_types::ReportBlock<'_>) -> Word {
+    Word::Received(ReportBlock {
+        ssrc: Ssrc(block.ssrc()),
+        fraction_lost: block.fraction_lost(),
+        // 24 bits of two's complement.
+        cumulative_lost: (block.cumulative_lost() << 8) as i32 >> 8,
+        highest_seq: block.extended_sequence_number(),
+        jitter: block.interarrival_jitter(),
+        last_sr: block.last_sender_report_timestamp(),
+        delay_since_last_sr: block.delay_since_last_sender_report_timestamp(),
+    })
 }
 
 /// What a sender report says of its sender.
@@ -195,8 +265,12 @@ mod tests {
         len += write_pli(&mut valid[len..], Ssrc(1), Ssrc(2), "p").unwrap();
         len += write_fir(&mut valid[len..], Ssrc(1), Ssrc(2), 3, "f").unwrap();
         len += write_bye(&mut valid[len..], Ssrc(1), "bye").unwrap();
+        len += write_nack(&mut valid[len..], Ssrc(1), Ssrc(2), &[SeqNo(1), SeqNo(9), SeqNo(40)]).unwrap();
+        len += write_remb(&mut valid[len..], Ssrc(1), 1_000_000, &[Ssrc(2)]).unwrap();
+        len += write_rrtr(&mut valid[len..], Ssrc(1), NtpTime(2)).unwrap();
+        len += write_dlrr(&mut valid[len..], Ssrc(1), &[Dlrr::default(); 2]).unwrap();
         valid.truncate(len);
-        assert_eq!(words(&valid).unwrap().len(), 4);
+        assert_eq!(words(&valid).unwrap().len(), 14);
         for cut in 0..len {
             let _ = words(&valid[..cut]);
         }
