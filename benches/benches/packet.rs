@@ -86,7 +86,7 @@ fn rewrite_for_a_viewer(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("parse and rewrite", size), |bencher| {
             bencher.iter(|| {
                 let packet = RtpPacket::parse(black_box(&bytes)).expect("a packet of our own");
-                black_box(rewrite(&mut out, &packet, &header, &map))
+                black_box(rewrite(&mut out, &packet, &header, &map, &[]))
             });
         });
     }

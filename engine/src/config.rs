@@ -21,6 +21,15 @@ pub struct Config {
     pub consent_timeout: Duration,
     /// Least time between two keyframe requests to one publisher's track. Default 500 ms.
     pub keyframe_interval: Duration,
+    /// Bytes of a video track that a shard keeps at the most, taken as they are needed: for retransmissions, and from the last keyframe on
+    /// for viewers that join. Audio takes a few kilobytes of it. Default 4 MiB.
+    pub history_bytes: usize,
+    /// How long packets are kept for retransmission. Default 1 s.
+    pub history_age: Duration,
+    /// How long ago a keyframe may be for viewers to begin with it; zero: they always wait for a new one. Default 10 s.
+    pub start_group: Duration,
+    /// What a publisher without transport-cc is told that it may send (REMB), in bit/s. Default 20 Mbit/s.
+    pub publisher_max_bitrate_bps: u64,
     /// First retransmission timeout of DTLS; it doubles. Default 100 ms.
     pub dtls_initial_rto: Duration,
     /// `SO_RCVBUF` of each shard's socket, in bytes. Default 4 MiB.
@@ -41,6 +50,10 @@ impl Default for Config {
             dtls_timeout: Duration::from_secs(15),
             consent_timeout: Duration::from_secs(30),
             keyframe_interval: Duration::from_millis(500),
+            history_bytes: 4 << 20,
+            history_age: Duration::from_secs(1),
+            start_group: Duration::from_secs(10),
+            publisher_max_bitrate_bps: 20_000_000,
             dtls_initial_rto: Duration::from_millis(100),
             receive_buffer: 4 << 20,
             send_buffer: 4 << 20,

@@ -302,6 +302,8 @@ pub struct SessionSpec {
     pub dtls_role: DtlsRole,
     /// The peer's certificate fingerprints; one that matches is enough (RFC 8122 §5). Never empty.
     pub fingerprints: Vec<Fingerprint>,
+    /// Reduced-size RTCP (RFC 5506) may be sent.
+    pub reduced_size: bool,
     /// One for each m-section that was accepted, in order.
     pub tracks: Vec<TrackSpec>,
 }
@@ -364,10 +366,29 @@ pub struct TrackSpec {
     pub ssrcs: Vec<Ssrc>,
     /// Publish: the simulcast layers in the order of the answer; empty for a track with one source.
     pub layers: Vec<LayerSpec>,
+    /// The payload types of retransmissions (RFC 4588), each with that of what it retransmits. Empty where they are not agreed on.
+    pub rtx: Vec<(PayloadType, PayloadType)>,
+    /// Sources of retransmissions, each with that of what it retransmits. Publish: those that the offer names; play: the one that we send.
+    pub rtx_ssrcs: Vec<(Ssrc, Ssrc)>,
+    /// The RTCP feedback of this leg.
+    pub feedback: Feedback,
+    /// Publish: parameter sets that the offer has (`sprop-parameter-sets`, decoded), for keyframes that come without.
+    pub parameter_sets: Vec<Vec<u8>>,
     /// Publish: how a keyframe is asked for; play: ignored.
     pub keyframe_request: Option<KeyframeRequest>,
     /// Play: the CNAME of our source; publish: unused.
     pub cname: String,
+}
+
+/// RTCP feedback (RFC 4585 §4.2) that goes from the receiver of a track to its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Feedback {
+    /// `nack`: missing packets are named.
+    pub nack: bool,
+    /// `transport-cc`
+    pub transport_cc: bool,
+    /// `goog-remb`
+    pub remb: bool,
 }
 
 /// What tells a simulcast layer from the others.
@@ -414,11 +435,13 @@ pub enum Extension {
     DependencyDescriptor,
     VideoLayersAllocation,
     TransmissionOffset,
+    TransportCc,
+    AbsSendTime,
 }
 
 impl Extension {
     /// All of them.
-    pub const ALL: [Extension; 13] = [
+    pub const ALL: [Extension; 15] = [
         Extension::Mid,
         Extension::Rid,
         Extension::RepairedRid,
@@ -432,6 +455,8 @@ impl Extension {
         Extension::DependencyDescriptor,
         Extension::VideoLayersAllocation,
         Extension::TransmissionOffset,
+        Extension::TransportCc,
+        Extension::AbsSendTime,
     ];
 
     /// The URI of its `a=extmap`.
@@ -454,6 +479,8 @@ impl Extension {
                 "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00"
             }
             Extension::TransmissionOffset => "urn:ietf:params:rtp-hdrext:toffset",
+            Extension::TransportCc => "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+            Extension::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
         }
     }
 

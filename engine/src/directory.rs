@@ -359,6 +359,7 @@ mod tests {
             replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: vec![],
+            reduced_size: false,
             tracks: vec![],
         }
     }

@@ -83,6 +83,7 @@ impl Test {
             replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: self.fingerprints.clone(),
+            reduced_size: false,
             tracks: tracks(role),
         };
         let Reply::Opened(remote) = self.engine.submit(Command::Open(spec)) else { panic!("refused") };

@@ -55,8 +55,8 @@ pub(crate) enum Order {
 pub(crate) enum Mesh {
     /// A turn's media of a stream.
     Media(StreamId, Arc<Batch>),
-    /// Who publishes a stream, ahead of its media.
-    Source(StreamId, Arc<Source>),
+    /// Who publishes a stream, ahead of its media, and its last groups of pictures.
+    Source(StreamId, Arc<Source>, Option<Box<Batch>>),
     /// A viewer needs a keyframe of a publisher's track.
     Keyframe(SessionId, u8),
     /// A datagram for a session of the receiving shard.

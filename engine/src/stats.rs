@@ -32,6 +32,10 @@ pub enum Discard {
     Rtcp,
     /// RTP of a source that belongs to no track, or of a payload type that was not negotiated.
     UnknownSource,
+    /// RTP that has come already, by itself or as a retransmission.
+    Duplicate,
+    /// A retransmission of nothing: padding that probes the path, or of a packet from before the source began.
+    EmptyRtx,
     /// RTP from a viewer.
     NotAPublisher,
     /// A queue to another shard was full.

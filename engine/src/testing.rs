@@ -17,6 +17,10 @@ pub(crate) fn tracks(role: Role) -> Vec<TrackSpec> {
         extensions: vec![],
         ssrcs: vec![Ssrc(base + ssrc)],
         layers: vec![],
+        rtx: vec![],
+        rtx_ssrcs: vec![],
+        feedback: Feedback::default(),
+        parameter_sets: vec![],
         keyframe_request: (kind == MediaKind::Video).then_some(KeyframeRequest::Pli),
         cname: "viewer".to_owned(),
     };

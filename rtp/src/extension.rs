@@ -109,14 +109,14 @@ impl ExtensionMap {
         self.keeps = true;
     }
 
-    /// Writes a block to `out` and returns its length, 0 when nothing is left of it; `None` when there is no room. The one-byte
-    /// form is taken where every element fits it.
-    pub fn write(&self, source: Extensions<'_>, out: &mut [u8]) -> Option<usize> {
+    /// Writes a block to `out`: the MID, the elements that are `own` of this packet, and what is kept of `source`. Returns its length,
+    /// 0 when nothing is left; `None` when there is no room. The one-byte form is taken where every element fits it.
+    pub fn write(&self, source: Extensions<'_>, own: &[(u8, &[u8])], out: &mut [u8]) -> Option<usize> {
         let elements = || {
             let mid = self.mid.as_ref().map(|(id, mid)| (*id, mid.as_bytes()));
             let kept = source.iter().take(if self.keeps { MAX_ELEMENTS } else { 0 });
             let mapped = kept.map(|(id, data)| (self.ids[usize::from(id)], data)).filter(|(id, _)| *id != 0);
-            mid.into_iter().chain(mapped)
+            mid.into_iter().chain(own.iter().copied()).chain(mapped)
         };
         if elements().next().is_none() {
             return Some(0);
@@ -183,8 +183,8 @@ mod tests {
         let mut map = ExtensionMap::default();
         map.insert(2, 14);
         let mut out = [0xff; 64];
-        let len = map.write(Extensions::parse(&source).unwrap().0, &mut out).unwrap();
-        assert_eq!(out[..len], [0xbe, 0xde, 0, 1, 0xe1, 8, 9, 0]);
+        let len = map.write(Extensions::parse(&source).unwrap().0, &[(3, &[1, 2])], &mut out).unwrap();
+        assert_eq!(out[..len], [0xbe, 0xde, 0, 2, 0x31, 1, 2, 0xe1, 8, 9, 0, 0]);
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
             map.insert(9, destination);
             let mut out = [0; 64];
             let (extensions, _) = Extensions::parse(&source).unwrap();
-            let len = map.write(extensions, &mut out).unwrap();
+            let len = map.write(extensions, &[], &mut out).unwrap();
             assert_eq!(out[..2], [0x10, 0]);
             let expected = extensions.find(9).unwrap();
             assert_eq!(elements(&out[..len]), [(destination, expected.to_vec())]);

@@ -9,6 +9,7 @@ pub mod ntp;
 pub mod packet;
 pub mod payload;
 pub mod reception;
+pub mod replay;
 pub mod rtcp;
 pub mod rtx;
 pub mod sender_clock;

@@ -38,6 +38,8 @@ pub fn is_rtcp(packet: &[u8]) -> bool {
 pub struct RtpPacket<'a> {
     bytes: &'a [u8],
     csrcs_end: usize,
+    /// Where header, CSRCs and extensions end.
+    head: usize,
     extensions: Extensions<'a>,
     payload: &'a [u8],
 }
@@ -55,11 +57,12 @@ impl<'a> RtpPacket<'a> {
             0 => (Extensions::NONE, rest),
             _ => Extensions::parse(rest).ok_or(RtpError::TooShort)?,
         };
+        let head = bytes.len() - rest.len();
         let payload = match first & 0x20 {
             0 => rest,
             _ => without_padding(rest)?,
         };
-        Ok(RtpPacket { bytes, csrcs_end, extensions, payload })
+        Ok(RtpPacket { bytes, csrcs_end, head, extensions, payload })
     }
 
     /// The marker bit.
@@ -92,6 +95,11 @@ impl<'a> RtpPacket<'a> {
         self.extensions
     }
 
+    /// Everything before the payload: header, CSRCs and extensions.
+    pub fn head(&self) -> &'a [u8] {
+        &self.bytes[..self.head]
+    }
+
     /// The same packet with a part of its payload alone.
     #[must_use]
     pub fn with_payload(self, payload: &'a [u8]) -> RtpPacket<'a> {
@@ -101,6 +109,11 @@ impl<'a> RtpPacket<'a> {
     /// The payload, without padding.
     pub fn payload(&self) -> &'a [u8] {
         self.payload
+    }
+
+    /// The whole packet.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The length of the whole packet.
@@ -131,17 +144,18 @@ pub struct RtpHeader {
     pub ssrc: Ssrc,
 }
 
-/// Writes `packet` to `out` under `header`, its extensions' ids mapped by `map`, its CSRCs kept, its padding left out. Returns
-/// the length.
+/// Writes `packet` to `out` under `header`, its extensions' ids mapped by `map` behind those that are `own`, its CSRCs kept, its
+/// padding left out. Returns where the payload begins, and the length.
 pub fn rewrite(
     out: &mut [u8],
     packet: &RtpPacket<'_>,
     header: &RtpHeader,
     map: &ExtensionMap,
-) -> Result<usize, RtpError> {
+    own: &[(u8, &[u8])],
+) -> Result<(usize, usize), RtpError> {
     let csrcs_end = packet.csrcs_end;
     let (fixed, rest) = out.split_at_mut_checked(csrcs_end).ok_or(RtpError::NoRoom)?;
-    let extension = map.write(packet.extensions, rest).ok_or(RtpError::NoRoom)?;
+    let extension = map.write(packet.extensions, own, rest).ok_or(RtpError::NoRoom)?;
     fixed[0] = 0x80 | packet.bytes[0] & 0x0f | if extension > 0 { 0x10 } else { 0 };
     fixed[1] = header.payload_type.0 & 0x7f | if header.marker { 0x80 } else { 0 };
     fixed[2..4].copy_from_slice(&header.seq.0.to_be_bytes());
@@ -150,7 +164,7 @@ pub fn rewrite(
     fixed[12..].copy_from_slice(&packet.bytes[FIXED_HEADER..csrcs_end]);
     let payload = rest.get_mut(extension..extension + packet.payload.len()).ok_or(RtpError::NoRoom)?;
     payload.copy_from_slice(packet.payload);
-    Ok(csrcs_end + extension + packet.payload.len())
+    Ok((csrcs_end + extension, csrcs_end + extension + packet.payload.len()))
 }
 
 #[cfg(test)]
@@ -189,7 +203,7 @@ mod tests {
         let mut map = ExtensionMap::default().with_mid(5, Mid::new(b"v").unwrap());
         map.insert(3, 12);
         let mut out = [0; 100];
-        let len = rewrite(&mut out, &packet, &HEADER, &map).unwrap();
+        let (_, len) = rewrite(&mut out, &packet, &HEADER, &map, &[]).unwrap();
         let copy = RtpPacket::parse(&out[..len]).unwrap();
         assert!(!copy.marker());
         assert_eq!((copy.payload_type(), copy.seq(), copy.timestamp()), (PayloadType(100), SeqNo(7), 8));
@@ -206,7 +220,7 @@ mod tests {
         let bytes = sample();
         let packet = RtpPacket::parse(&bytes).unwrap();
         let mut out = [0; 100];
-        let len = rewrite(&mut out, &packet, &HEADER, &ExtensionMap::default()).unwrap();
+        let (_, len) = rewrite(&mut out, &packet, &HEADER, &ExtensionMap::default(), &[]).unwrap();
         assert_eq!(len, FIXED_HEADER + 4 + 5);
         assert_eq!(out[0], 0x81);
     }
@@ -218,11 +232,11 @@ mod tests {
         let mut map = ExtensionMap::default();
         map.insert(3, 3);
         let mut out = [0; 100];
-        let len = rewrite(&mut out, &packet, &HEADER, &map).unwrap();
+        let (_, len) = rewrite(&mut out, &packet, &HEADER, &map, &[]).unwrap();
         for room in 0..len {
-            assert_eq!(rewrite(&mut out[..room], &packet, &HEADER, &map), Err(RtpError::NoRoom));
+            assert_eq!(rewrite(&mut out[..room], &packet, &HEADER, &map, &[]), Err(RtpError::NoRoom));
         }
-        assert!(rewrite(&mut out[..len], &packet, &HEADER, &map).is_ok());
+        assert!(rewrite(&mut out[..len], &packet, &HEADER, &map, &[]).is_ok());
     }
 
     #[test]
@@ -252,7 +266,7 @@ mod tests {
                 mutated[at] = (state >> 24) as u8;
             }
             if let Ok(packet) = RtpPacket::parse(&mutated) {
-                let len = rewrite(&mut out, &packet, &HEADER, &map).unwrap();
+                let (_, len) = rewrite(&mut out, &packet, &HEADER, &map, &[]).unwrap();
                 assert_eq!(RtpPacket::parse(&out[..len]).unwrap().payload(), packet.payload());
             }
         }

@@ -102,6 +102,11 @@ impl Reception {
         Some(extended)
     }
 
+    /// The extended number of a packet that came another way (a retransmission), if anything came this way before.
+    pub fn extended(&self, seq: SeqNo) -> Option<ExtSeq> {
+        self.sequence.as_ref().map(|sequence| sequence.highest.nearest(seq))
+    }
+
     /// A sender report of the source came.
     pub fn on_sender_report(&mut self, now: Instant, ntp: NtpTime) {
         self.last_sr = Some((ntp, now));

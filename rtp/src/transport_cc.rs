@@ -11,7 +11,7 @@ const TICK_US: u128 = 250;
 /// The unit of its reference time, in ticks.
 const REFERENCE_TICKS: i64 = 256;
 /// Numbers that one feedback tells of.
-const MAX_PACKETS: usize = 1000;
+const MAX_PACKETS: usize = 400;
 /// Feedbacks are this far apart at the most while packets come.
 const MAX_INTERVAL: Duration = Duration::from_millis(100);
 /// And at the least.

@@ -28,6 +28,8 @@ pub(crate) enum Item {
         epoch: u32,
         /// Its extended sequence number.
         seq: ExtSeq,
+        /// Whether it begins a keyframe.
+        is_keyframe: bool,
         /// Where it lies in [`Batch::bytes`].
         bytes: Range<u32>,
     },
@@ -62,10 +64,11 @@ impl Batch {
     }
 
     /// Adds a packet.
-    pub(crate) fn push_packet(&mut self, track: u8, epoch: u32, seq: ExtSeq, packet: &[u8]) {
+    pub(crate) fn push_packet(&mut self, track: u8, (epoch, seq): (u32, ExtSeq), is_keyframe: bool, packet: &[u8]) {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(packet);
-        self.items.push(Item::Packet { track, epoch, seq, bytes: start..self.bytes.len() as u32 });
+        let bytes = start..self.bytes.len() as u32;
+        self.items.push(Item::Packet { track, epoch, seq, is_keyframe, bytes });
     }
 
     /// The packet at `range`.

@@ -12,7 +12,7 @@ const MAX_ITEMS: usize = 64;
 
 /// An [`Item`], parsed.
 pub(crate) enum TurnItem<'a> {
-    Packet { track: u8, epoch: u32, seq: ExtSeq, packet: RtpPacket<'a> },
+    Packet { track: u8, epoch: u32, seq: ExtSeq, is_keyframe: bool, packet: RtpPacket<'a> },
     SenderReport { track: u8, epoch: u32, ntp: NtpTime, rtp_timestamp: u32 },
 }
 
@@ -35,9 +35,9 @@ impl<'a> Turn<'a> {
 
 fn parse<'a>(batch: &'a Batch, item: &Item) -> Option<TurnItem<'a>> {
     Some(match item {
-        Item::Packet { track, epoch, seq, bytes } => {
+        Item::Packet { track, epoch, seq, is_keyframe, bytes } => {
             let packet = RtpPacket::parse(batch.packet(bytes)).ok()?;
-            TurnItem::Packet { track: *track, epoch: *epoch, seq: *seq, packet }
+            TurnItem::Packet { track: *track, epoch: *epoch, seq: *seq, is_keyframe: *is_keyframe, packet }
         }
         Item::SenderReport { track, epoch, ntp, rtp_timestamp } => {
             TurnItem::SenderReport { track: *track, epoch: *epoch, ntp: *ntp, rtp_timestamp: *rtp_timestamp }

@@ -6,7 +6,7 @@ use crate::control::{CheckRefusal, EndReason, Role, SessionId, SessionSpec, Step
 use crate::flow::Flow;
 use crate::message::{Mesh, Notice};
 use crate::outbox::{Outbox, Sink};
-use crate::session::{Egress, Ingest, Media, Session, Timeouts};
+use crate::session::{Egress, Ingest, IngestPolicy, Media, Session, Timeouts};
 use crate::stats::Discard;
 use crate::transport::stun::{Check, CheckFault, MAX_ANSWER};
 use std::time::Instant;
@@ -109,8 +109,14 @@ impl Middlebox {
     ) -> Result<Session, EndReason> {
         let config = &self.common.config;
         let media = match spec.role {
-            Role::Publish => Media::Publish(Ingest::new(id, self.shard, &spec.tracks, config.keyframe_interval)),
-            Role::Play => Media::Play(Egress::new(&spec.tracks)),
+            Role::Publish => {
+                let policy = IngestPolicy {
+                    keyframe_interval: config.keyframe_interval,
+                    max_bitrate_bps: config.publisher_max_bitrate_bps,
+                };
+                Media::Publish(Ingest::new(now, id, self.shard, &spec, policy))
+            }
+            Role::Play => Media::Play(Egress::new(now, &spec)),
         };
         let timeouts = Timeouts { dtls: config.dtls_timeout, consent: config.consent_timeout };
         Session::new(now, (id, generation), spec, flow, &self.common.dtls, timeouts, media)

@@ -2,8 +2,9 @@
 //! and, one batch each, to the other shards that have viewers.
 
 use super::{Middlebox, Protocol};
+use crate::config::Config;
 use crate::control::{SessionId, StreamId};
-use crate::forward::{Batch, Source, Turn};
+use crate::forward::{Batch, HistoryLimits, Source, Turn};
 use crate::message::Mesh;
 use crate::outbox::{Outbox, Sink};
 use crate::session::{Media, Outcome};
@@ -24,7 +25,10 @@ impl Middlebox {
         let session = &mut self.sessions[key];
         let outcome = match (protocol, &session.media) {
             (Protocol::Dtls, _) => session.handle_dtls(now, datagram, out),
-            (Protocol::Rtcp, Media::Play(_)) => session.handle_egress_srtcp(datagram)?,
+            (Protocol::Rtcp, Media::Play(_)) => {
+                let histories = self.streams.histories(session.stream);
+                session.handle_egress_srtcp(now, datagram, histories, out)?
+            }
             (Protocol::Rtp, Media::Play(_)) => return Err(Discard::NotAPublisher),
             // STUN goes by its ufrag, not by its flow.
             (Protocol::Stun, _) => return Err(Discard::StunMalformed),
@@ -55,6 +59,7 @@ impl Middlebox {
         while let Some(stream) = self.streams.pop_dirty() {
             let Some(entry) = self.streams.find(stream) else { continue };
             let Some(mut batch) = entry.batch.take() else { continue };
+            entry.record(now, &batch);
             let subscribers = entry.subscribers.clone();
             self.deliver(now, stream, &batch, out);
             if !subscribers.is_empty() {
@@ -95,7 +100,7 @@ impl Middlebox {
         let entry = self.streams.entry(stream);
         entry.publisher = Some(key);
         entry.batch = Some(Batch::new(source.clone()));
-        entry.source = Some(source.clone());
+        entry.set_source(source.clone(), history_limits(&self.common.config));
         for viewer in &entry.viewers {
             self.sessions[*viewer].bind(&source);
         }
@@ -108,8 +113,12 @@ impl Middlebox {
         if !entry.subscribers.contains(&shard) {
             entry.subscribers.push(shard);
         }
-        self.mesh.push_back((shard, Mesh::Source(stream, source)));
-        self.request_all_keyframes(now, key, out);
+        let groups = entry.groups(now).map(Box::new);
+        let is_new_needed = groups.is_none();
+        self.mesh.push_back((shard, Mesh::Source(stream, source, groups)));
+        if is_new_needed {
+            self.request_all_keyframes(now, key, out);
+        }
     }
 
     /// Another shard told who publishes.
@@ -118,13 +127,17 @@ impl Middlebox {
         now: Instant,
         stream: StreamId,
         source: &Arc<Source>,
+        groups: Option<&Batch>,
         out: &mut Outbox<S>,
     ) {
         let Some(entry) = self.streams.find(stream) else { return };
         if entry.publisher.is_some() || entry.source.as_ref().is_some_and(|known| Arc::ptr_eq(known, source)) {
             return;
         }
-        entry.source = Some(source.clone());
+        entry.set_source(source.clone(), history_limits(&self.common.config));
+        if let Some(groups) = groups {
+            entry.record(now, groups);
+        }
         for viewer in entry.viewers.clone() {
             self.bind_viewer(now, viewer, out);
         }
@@ -140,7 +153,9 @@ impl Middlebox {
         if let Some(source) = source {
             session.bind(&source);
             if session.is_connected() {
-                self.request_viewer_keyframes(now, key, u32::MAX, out);
+                let wanted = session.join(now, self.streams.histories(session.stream));
+                self.request_viewer_keyframes(now, key, wanted, out);
+                self.schedule(key);
             }
         }
     }
@@ -186,4 +201,8 @@ impl Middlebox {
         }
         self.schedule(key);
     }
+}
+
+fn history_limits(config: &Config) -> HistoryLimits {
+    HistoryLimits { bytes: config.history_bytes, age: config.history_age, group: config.start_group }
 }

@@ -186,10 +186,13 @@ impl Middlebox {
     pub(crate) fn handle_mesh<S: Sink>(&mut self, now: Instant, message: Mesh, out: &mut Outbox<S>) {
         match message {
             Mesh::Media(stream, batch) => {
-                self.set_source(now, stream, &batch.source, out);
+                self.set_source(now, stream, &batch.source, None, out);
+                if let Some(entry) = self.streams.find(stream).filter(|entry| entry.publisher.is_none()) {
+                    entry.record(now, &batch);
+                }
                 self.deliver(now, stream, &batch, out);
             }
-            Mesh::Source(stream, source) => self.set_source(now, stream, &source, out),
+            Mesh::Source(stream, source, groups) => self.set_source(now, stream, &source, groups.as_deref(), out),
             Mesh::Keyframe(publisher, track) => self.request_keyframe(now, publisher, usize::from(track), out),
             Mesh::Datagram(flow, mut datagram) => self.handle_datagram(now, flow, &mut datagram, out),
         }
@@ -209,7 +212,7 @@ impl Middlebox {
         for key in due.drain(..) {
             let session = &mut self.sessions[key];
             session.scheduled = None;
-            let outcome = session.handle_timeout(now, out);
+            let outcome = session.handle_timeout(now, self.streams.histories(session.stream), out);
             self.settle(now, key, outcome, out);
         }
         self.due = due;

@@ -3,8 +3,12 @@
 
 use crate::forward::KeyframeRequests;
 use oneport_rtp::ids::Ssrc;
+use oneport_rtp::nack::LossDetector;
 use oneport_rtp::ntp::NtpTime;
+use oneport_rtp::payload::ParameterSets;
 use oneport_rtp::reception::Reception;
+use oneport_rtp::replay::ReplayWindow;
+use oneport_rtp::seq::ExtSeq;
 use std::time::{Duration, Instant};
 
 /// A feed goes over to another SSRC when its present one has been silent for this long, or said BYE.
@@ -17,9 +21,58 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 pub(super) struct Current {
     pub ssrc: Ssrc,
     pub reception: Reception,
+    pub losses: LossDetector,
+    /// What came, by itself or as a retransmission.
+    seen: Option<ReplayWindow>,
+    shift: Shift,
     pub last_packet: Instant,
     /// NTP time and RTP timestamp of its last sender report.
     pub report: Option<(NtpTime, u32)>,
+}
+
+impl Current {
+    /// A packet with this number came. False for one that had come before, or so long ago that nobody can tell.
+    pub(super) fn is_new(&mut self, seq: ExtSeq) -> bool {
+        match &mut self.seen {
+            Some(seen) => seen.take(seq.0).is_ok(),
+            None => {
+                self.seen = Some(ReplayWindow::starting_at(seq.0));
+                true
+            }
+        }
+    }
+
+    /// The number that a packet is forwarded under.
+    pub(super) fn shifted(&self, seq: ExtSeq) -> ExtSeq {
+        self.shift.of(seq)
+    }
+
+    /// Makes room for a packet of ours before this one. Its number.
+    pub(super) fn insert_before(&mut self, seq: ExtSeq) -> ExtSeq {
+        let inserted = self.shift.of(seq);
+        self.shift = Shift { since: seq, by: self.shift.by + 1 };
+        inserted
+    }
+}
+
+/// Packets of ours were put in between: numbers from `since` on are higher by as many.
+#[derive(Debug)]
+struct Shift {
+    since: ExtSeq,
+    by: u64,
+}
+
+impl Default for Shift {
+    fn default() -> Shift {
+        Shift { since: ExtSeq(0), by: 0 }
+    }
+}
+
+impl Shift {
+    fn of(&self, seq: ExtSeq) -> ExtSeq {
+        // What is older than the last that was put in is not older than the one before: those are keyframes apart.
+        ExtSeq(seq.0 + if seq >= self.since { self.by } else { self.by - 1 })
+    }
 }
 
 /// See the module's text.
@@ -30,12 +83,14 @@ pub(super) struct Feed {
     /// Counts the SSRCs that it had.
     pub changes: u32,
     pub fir_sequence: u8,
+    pub parameter_sets: ParameterSets,
     rate: Rate,
 }
 
 impl Feed {
-    pub(super) fn new(keyframe_interval: Duration) -> Feed {
+    pub(super) fn new(parameter_sets: ParameterSets, keyframe_interval: Duration) -> Feed {
         Feed {
+            parameter_sets,
             current: None,
             keyframes: KeyframeRequests::new(keyframe_interval),
             changes: 0,
@@ -56,7 +111,8 @@ impl Feed {
         if self.current.as_ref().is_none_or(|current| current.ssrc != ssrc) {
             self.changes = self.changes.wrapping_add(1);
             let reception = Reception::new(clock_rate);
-            self.current = Some(Current { ssrc, reception, last_packet: now, report: None });
+            let (losses, shift) = (LossDetector::default(), Shift::default());
+            self.current = Some(Current { ssrc, reception, losses, seen: None, shift, last_packet: now, report: None });
         }
         let current = self.current.as_mut()?;
         current.last_packet = now;
@@ -130,7 +186,7 @@ mod tests {
     #[test]
     fn another_source_takes_over_after_a_silence() {
         let start = Instant::now();
-        let mut feed = Feed::new(Duration::from_secs(1));
+        let mut feed = Feed::new(ParameterSets::default(), Duration::from_secs(1));
         let at = |ms| start + Duration::from_millis(ms);
         assert!(feed.take(at(0), Ssrc(1), 90_000, 100).is_some());
         assert!(feed.take(at(500), Ssrc(2), 90_000, 100).is_none());
@@ -138,5 +194,16 @@ mod tests {
         assert!(feed.take(at(1000), Ssrc(2), 90_000, 100).is_some());
         assert_eq!(feed.changes, 2);
         assert!(feed.is_active(at(1900), Duration::from_secs(1)) && !feed.is_active(at(2000), Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_is_put_in_shifts_what_follows() {
+        let mut feed = Feed::new(ParameterSets::default(), Duration::from_secs(1));
+        let current = feed.take(Instant::now(), Ssrc(1), 90_000, 100).unwrap();
+        assert_eq!(current.shifted(ExtSeq(9)), ExtSeq(9));
+        assert_eq!(current.insert_before(ExtSeq(10)), ExtSeq(10));
+        assert_eq!([9, 10, 11].map(|seq| current.shifted(ExtSeq(seq)).0), [9, 11, 12]);
+        assert_eq!(current.insert_before(ExtSeq(20)), ExtSeq(21));
+        assert_eq!([19, 20].map(|seq| current.shifted(ExtSeq(seq)).0), [20, 22]);
     }
 }

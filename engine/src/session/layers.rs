@@ -7,6 +7,7 @@ use super::feed::Feed;
 use crate::control::{LayerSpec, LayerState, TrackSpec};
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::packet::RtpPacket;
+use oneport_rtp::payload::ParameterSets;
 use std::time::{Duration, Instant};
 
 /// How often the choice is looked at.
@@ -24,6 +25,8 @@ pub(crate) const MAX_LAYERS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Layers {
     pub feeds: Vec<Feed>,
+    /// Sources of retransmissions that told by their RID which feed they are of; a few at the most.
+    rtx_feeds: Vec<(Ssrc, usize)>,
     /// Index of the feed that viewers get.
     forwarded: Option<usize>,
     /// Index of the one that they get from its next keyframe on.
@@ -42,8 +45,11 @@ pub(super) struct Layers {
 impl Layers {
     pub(super) fn new(spec: &TrackSpec, keyframe_interval: Duration) -> Layers {
         let count = spec.layers.len().clamp(1, MAX_LAYERS);
+        let mut parameter_sets = ParameterSets::default();
+        spec.parameter_sets.iter().for_each(|unit| parameter_sets.learn(unit));
         Layers {
-            feeds: (0..count).map(|_| Feed::new(keyframe_interval)).collect(),
+            feeds: (0..count).map(|_| Feed::new(parameter_sets.clone(), keyframe_interval)).collect(),
+            rtx_feeds: Vec::new(),
             forwarded: None,
             target: None,
             better: None,
@@ -70,6 +76,30 @@ impl Layers {
             return place(&|layer| matches!(layer, LayerSpec::Rid(own) if own.as_bytes() == rid));
         }
         place(&|layer| *layer == LayerSpec::Ssrc(packet.ssrc())).or_else(|| self.find(packet.ssrc()))
+    }
+
+    /// Which feed a retransmission is of: by its repaired RID, by the source that the offer pairs it with, by what is known of its
+    /// source; or the only one.
+    pub(super) fn rtx_feed_of(
+        &mut self,
+        spec: &TrackSpec,
+        rid_id: Option<u8>,
+        packet: &RtpPacket<'_>,
+    ) -> Option<usize> {
+        if !self.has_layers() {
+            return Some(0);
+        }
+        let ssrc = packet.ssrc();
+        if let Some(rid) = rid_id.and_then(|id| packet.extensions().find(id)) {
+            let own = |layer: &LayerSpec| matches!(layer, LayerSpec::Rid(own) if own.as_bytes() == rid);
+            let place = spec.layers.iter().take(MAX_LAYERS).position(own)?;
+            self.rtx_feeds.retain(|(known, feed)| *known != ssrc && *feed != place);
+            self.rtx_feeds.push((ssrc, place));
+            return Some(place);
+        }
+        let paired = spec.rtx_ssrcs.iter().find(|(rtx, _)| *rtx == ssrc).map(|(_, media)| *media);
+        let known = self.rtx_feeds.iter().find(|(rtx, _)| *rtx == ssrc).map(|(_, feed)| *feed);
+        paired.and_then(|media| self.find(media)).or(known)
     }
 
     /// The feed that this SSRC feeds.

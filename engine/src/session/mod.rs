@@ -12,12 +12,12 @@ mod srtp;
 
 pub(crate) use account::{Account, CheckLog};
 pub(crate) use egress::Egress;
-pub(crate) use ingest::Ingest;
+pub(crate) use ingest::{Ingest, IngestPolicy};
 pub(crate) use srtp::Srtp;
 
 use crate::control::{DtlsRole, EndReason, LayerState, Role, SessionId, SessionSpec, StreamId, Totals};
 use crate::flow::Flow;
-use crate::forward::{Batch, Source, Turn};
+use crate::forward::{Batch, History, Source, Turn};
 use crate::middlebox::strangers::MAX_FLOWS;
 use crate::outbox::{Outbox, Sink};
 use crate::stats::Discard;
@@ -253,22 +253,28 @@ impl Session {
         ingest.handle_rtcp(now, plain, batch)
     }
 
-    /// Takes an SRTCP packet of a viewer.
-    pub(crate) fn handle_egress_srtcp(&mut self, packet: &mut [u8]) -> Result<Outcome, Discard> {
+    /// Takes an SRTCP packet of a viewer, and answers its NACKs from the stream's histories.
+    pub(crate) fn handle_egress_srtcp<S: Sink>(
+        &mut self,
+        now: Instant,
+        packet: &mut [u8],
+        histories: &[History],
+        out: &mut Outbox<S>,
+    ) -> Result<Outcome, Discard> {
         let srtp = self.srtp.as_mut().ok_or(Discard::NotKeyed)?;
         let Media::Play(egress) = &mut self.media else { return Err(Discard::NotAPublisher) };
-        let plain = srtp.unprotect_rtcp(packet)?;
-        Ok(match egress.handle_rtcp(plain)? {
-            0 => Outcome::Nothing,
-            tracks => Outcome::Keyframe(tracks),
-        })
+        let len = srtp.unprotect_rtcp(packet)?.len();
+        let (tracks, sent) = egress.handle_rtcp(now, &packet[..len], histories, (self.flow, srtp), out)?;
+        self.totals.tx_packets += sent.packets;
+        self.totals.tx_bytes += sent.bytes;
+        Ok(if tracks == 0 { Outcome::Nothing } else { Outcome::Keyframe(tracks) })
     }
 
     /// Sends a viewer what a turn brought. True when its next timeout has changed.
     pub(crate) fn deliver<S: Sink>(&mut self, now: Instant, turn: &Turn<'_>, out: &mut Outbox<S>) -> bool {
         let (Some(srtp), Media::Play(egress)) = (&mut self.srtp, &mut self.media) else { return false };
         let was_idle = egress.next_timeout().is_none();
-        let sent = egress.deliver(now, turn, self.flow, srtp, &mut self.account, out);
+        let sent = egress.deliver(now, turn, (self.flow, srtp), &mut self.account, out);
         self.totals.tx_packets += sent.packets;
         self.totals.tx_bytes += sent.bytes;
         was_idle && egress.next_timeout().is_some()
@@ -281,12 +287,20 @@ impl Session {
         }
     }
 
+    /// Has a viewer begin with what is kept of the stream. One bit for each of its tracks that needs a keyframe instead.
+    pub(crate) fn join(&mut self, now: Instant, histories: &[History]) -> u32 {
+        match &mut self.media {
+            Media::Play(egress) => egress.join(now, histories),
+            Media::Publish(_) => 0,
+        }
+    }
+
     /// Asks the publisher for a keyframe of a track, now or as soon as it may.
     pub(crate) fn request_keyframe<S: Sink>(&mut self, now: Instant, track: usize, out: &mut Outbox<S>) {
         if let Media::Publish(ingest) = &mut self.media {
             ingest.request_keyframe(now, track);
         }
-        self.send_reports(now, out);
+        self.send_due(now, &[], out);
     }
 
     /// Takes away what is to be told of a publisher's layers: indices of tracks, and how they are.
@@ -310,14 +324,22 @@ impl Session {
     }
 
     /// Does what is due.
-    pub(crate) fn handle_timeout<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) -> Outcome {
+    pub(crate) fn handle_timeout<S: Sink>(
+        &mut self,
+        now: Instant,
+        histories: &[History],
+        out: &mut Outbox<S>,
+    ) -> Outcome {
         if now >= self.consent_at + self.timeouts.consent {
             return Outcome::Ended(EndReason::ConsentExpired);
         }
         if self.srtp.is_none() && now >= self.nominated_at + self.timeouts.dtls {
             return Outcome::Ended(EndReason::DtlsTimeout);
         }
-        self.send_reports(now, out);
+        let keyframes = self.send_due(now, histories, out);
+        if keyframes != 0 {
+            return Outcome::Keyframe(keyframes);
+        }
         if self.flowing.is_some_and(|last| now >= last + SILENCE) {
             self.flowing = None;
             return Outcome::Flow(false);
@@ -339,11 +361,21 @@ impl Session {
         self.send_dtls(out);
     }
 
-    fn send_reports<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) {
-        let Some(srtp) = &mut self.srtp else { return };
+    /// Sends the reports, requests and packets that are due. One bit for each of a viewer's tracks that needs a keyframe.
+    fn send_due<S: Sink>(&mut self, now: Instant, histories: &[History], out: &mut Outbox<S>) -> u32 {
+        let Some(srtp) = &mut self.srtp else { return 0 };
         match &mut self.media {
-            Media::Publish(ingest) => ingest.handle_timeout(now, self.flow, srtp, out),
-            Media::Play(egress) => egress.handle_timeout(now, self.flow, srtp, out),
+            Media::Publish(ingest) => {
+                ingest.handle_timeout(now, self.flow, srtp, out);
+                0
+            }
+            Media::Play(egress) => {
+                let wire = (self.flow, srtp);
+                let (sent, keyframes) = egress.handle_timeout(now, histories, wire, &mut self.account, out);
+                self.totals.tx_packets += sent.packets;
+                self.totals.tx_bytes += sent.bytes;
+                keyframes
+            }
         }
     }
 

@@ -7,8 +7,8 @@ use crate::stats::Discard;
 use crate::transport::dtls::KeyingMaterial as Exported;
 use oneport_rtp::srtp::{KeyingMaterial, Profile, Protect, Unprotect};
 
-/// Room for an RTCP compound of ours before encryption: an SR or RR with a few blocks, and SDES.
-const MAX_RTCP: usize = 512;
+/// Room for an RTCP compound of ours before encryption: within any path's MTU.
+const MAX_RTCP: usize = 1150;
 /// What any profile adds at the most: the tag of 16, and SRTCP's index of 4.
 const MAX_OVERHEAD: usize = 20;
 

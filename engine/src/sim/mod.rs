@@ -141,6 +141,7 @@ impl World {
             replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: self.fingerprints.clone(),
+            reduced_size: false,
             tracks: tracks(role),
         }
     }

@@ -9,7 +9,9 @@ mod vp8;
 mod vp9;
 
 pub use format::{Codec, Format, H264Profile, MediaKind, Variant};
+pub use h264::ParameterSets;
 pub use red::primary as red_primary;
+pub use vp8::Vp8Numbers;
 
 /// Whether a packet with this payload begins a keyframe. Audio has none.
 pub fn is_keyframe(codec: Codec, payload: &[u8]) -> bool {

@@ -103,7 +103,7 @@ pub fn write_transport_feedback(out: &mut [u8], sender: Ssrc, media: Ssrc, feedb
 #[derive(Debug)]
 struct Body {
     format: u8,
-    kind: FciFeedbackPacketType,
+    is_transport: bool,
     bytes: Vec<u8>,
 }
 
@@ -113,7 +113,7 @@ impl FciBuilder<'_> for Body {
     }
 
     fn supports_feedback_type(&self) -> FciFeedbackPacketType {
-        self.kind
+        if self.is_transport { FciFeedbackPacketType::TRANSPORT } else { FciFeedbackPacketType::PAYLOAD }
     }
 }
 
@@ -141,7 +141,7 @@ pub fn write_remb(out: &mut [u8], sender: Ssrc, bitrate_bps: u64, sources: &[Ssr
     bytes.push(u8::try_from(sources.len()).ok()?);
     bytes.extend([(exponent as u8) << 2 | (mantissa >> 16) as u8, (mantissa >> 8) as u8, mantissa as u8]);
     bytes.extend(sources.iter().flat_map(|ssrc| ssrc.0.to_be_bytes()));
-    let body = Body { format: Remb::FCI_FORMAT, kind: FciFeedbackPacketType::PAYLOAD, bytes };
+    let body = Body { format: Remb::FCI_FORMAT, is_transport: false, bytes };
     write(out, &PayloadFeedback::builder(&body).sender_ssrc(sender.0).media_ssrc(0))
 }
 
@@ -178,7 +178,7 @@ pub fn write_congestion(out: &mut [u8], sender: Ssrc, sources: &[Congestion], ti
     // The first source stands where the media source does otherwise.
     let first: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
     bytes.drain(..4);
-    let body = Body { format: Ccfb::FCI_FORMAT, kind: FciFeedbackPacketType::TRANSPORT, bytes };
+    let body = Body { format: Ccfb::FCI_FORMAT, is_transport: true, bytes };
     let media = u32::from_be_bytes(first);
     write(out, &TransportFeedback::builder(&body).sender_ssrc(sender.0).media_ssrc(media))
 }

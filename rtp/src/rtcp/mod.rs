@@ -181,18 +181,36 @@ pub fn write_bye(out: &mut [u8], ssrc: Ssrc, cname: &str) -> Option<usize> {
     Some(len + write(&mut out[len..], &Bye::builder().add_source(ssrc.0))?)
 }
 
-/// Writes a PLI from `sender` to `media`, in a compound: not every peer takes reduced-size RTCP (RFC 5506).
-pub fn write_pli(out: &mut [u8], sender: Ssrc, media: Ssrc, cname: &str) -> Option<usize> {
-    let len = write_receiver_report(out, sender, &[], cname)?;
-    let pli = Pli::builder();
-    Some(len + write(&mut out[len..], &PayloadFeedback::builder(&pli).sender_ssrc(sender.0).media_ssrc(media.0))?)
+/// What feedback begins with: an empty RR and SDES, or nothing where reduced size (RFC 5506) was agreed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Lead<'a> {
+    /// Who sends it.
+    pub ssrc: Ssrc,
+    /// `None` for reduced size.
+    pub cname: Option<&'a str>,
 }
 
-/// Writes a FIR, in a compound. `sequence` counts the requests to `media`; RFC 5104 §4.3.1.1 wants the media source field zero.
-pub fn write_fir(out: &mut [u8], sender: Ssrc, media: Ssrc, sequence: u8, cname: &str) -> Option<usize> {
-    let len = write_receiver_report(out, sender, &[], cname)?;
+impl Lead<'_> {
+    /// Writes the lead, and then the message that `message` writes behind it.
+    pub fn write(&self, out: &mut [u8], message: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<usize> {
+        let len = match self.cname {
+            Some(cname) => write_receiver_report(out, self.ssrc, &[], cname)?,
+            None => 0,
+        };
+        Some(len + message(&mut out[len..])?)
+    }
+}
+
+/// Writes a PLI from `sender` to `media`.
+pub fn write_pli(out: &mut [u8], sender: Ssrc, media: Ssrc) -> Option<usize> {
+    let pli = Pli::builder();
+    write(out, &PayloadFeedback::builder(&pli).sender_ssrc(sender.0).media_ssrc(media.0))
+}
+
+/// Writes a FIR. `sequence` counts the requests to `media`; RFC 5104 §4.3.1.1 wants the media source field zero.
+pub fn write_fir(out: &mut [u8], sender: Ssrc, media: Ssrc, sequence: u8) -> Option<usize> {
     let fir = Fir::builder().add_ssrc(media.0, sequence);
-    Some(len + write(&mut out[len..], &PayloadFeedback::builder(&fir).sender_ssrc(sender.0).media_ssrc(0))?)
+    write(out, &PayloadFeedback::builder(&fir).sender_ssrc(sender.0).media_ssrc(0))
 }
 
 fn write_sdes(out: &mut [u8], ssrc: Ssrc, cname: &str) -> Option<usize> {
@@ -239,12 +257,13 @@ mod tests {
     #[test]
     fn pli_and_fir_name_the_source_that_is_wanted() {
         let mut out = [0; 64];
-        let len = write_pli(&mut out, Ssrc(1), Ssrc(2), "c").unwrap();
+        let lead = Lead { ssrc: Ssrc(1), cname: Some("c") };
+        let len = lead.write(&mut out, |out| write_pli(out, Ssrc(1), Ssrc(2))).unwrap();
         assert_eq!(out[1], 201, "a compound begins with a report");
         assert_eq!(out[len - 12..len], [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]);
         assert_eq!(words(&out[..len]).unwrap(), [Word::KeyframeRequest(Ssrc(2))]);
-        let len = write_fir(&mut out, Ssrc(1), Ssrc(2), 9, "c").unwrap();
-        assert_eq!(out[len - 20..len], [0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 9, 0, 0, 0]);
+        let len = Lead { cname: None, ..lead }.write(&mut out, |out| write_fir(out, Ssrc(1), Ssrc(2), 9)).unwrap();
+        assert_eq!(out[..len], [0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 9, 0, 0, 0]);
         assert_eq!(words(&out[..len]).unwrap(), [Word::KeyframeRequest(Ssrc(2))]);
     }
 
@@ -262,8 +281,8 @@ mod tests {
         let mut valid = vec![0; 512];
         let mut len = write_sender_report(&mut valid, Ssrc(7), &info, "cname").unwrap();
         len += write_receiver_report(&mut valid[len..], Ssrc(7), &[ReportBlock::default(); 3], "x").unwrap();
-        len += write_pli(&mut valid[len..], Ssrc(1), Ssrc(2), "p").unwrap();
-        len += write_fir(&mut valid[len..], Ssrc(1), Ssrc(2), 3, "f").unwrap();
+        len += write_pli(&mut valid[len..], Ssrc(1), Ssrc(2)).unwrap();
+        len += write_fir(&mut valid[len..], Ssrc(1), Ssrc(2), 3).unwrap();
         len += write_bye(&mut valid[len..], Ssrc(1), "bye").unwrap();
         len += write_nack(&mut valid[len..], Ssrc(1), Ssrc(2), &[SeqNo(1), SeqNo(9), SeqNo(40)]).unwrap();
         len += write_remb(&mut valid[len..], Ssrc(1), 1_000_000, &[Ssrc(2)]).unwrap();

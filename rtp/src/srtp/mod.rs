@@ -17,7 +17,6 @@ mod index;
 mod kdf;
 mod profile;
 mod protect;
-mod replay;
 mod streams;
 mod unprotect;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The receiver's state per SSRC: its replay window, which also holds the highest index and so the ROC.
 
-use super::replay::ReplayWindow;
+use crate::replay::ReplayWindow;
 
 /// SSRCs remembered at once. One browser session has a dozen at most; the bound is against a peer, authenticated as
 /// it is, that changes its SSRC with every packet.

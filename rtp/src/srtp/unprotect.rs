@@ -7,8 +7,8 @@ use super::header::{RtpHeader, rtcp_sender};
 use super::index::{self, OutOfRange};
 use super::kdf::MasterKey;
 use super::profile::Profile;
-use super::replay::{ReplayWindow, Stale};
 use super::streams::Streams;
+use crate::replay::{ReplayWindow, Stale};
 
 /// Why a packet was not unprotected. After [`Authentication`](Self::Authentication) its octets are of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

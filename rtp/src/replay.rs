@@ -1,4 +1,4 @@
-//! The replay list (RFC 3711 §3.3.2): which of the last 1,024 indices have arrived.
+//! Which of the last 1,024 indices have arrived: SRTP's replay list (RFC 3711 §3.3.2), and what tells a retransmission from a duplicate.
 //!
 //! ```text
 //!                bit (index mod 1,024)
@@ -13,7 +13,7 @@ const WORDS: usize = (WINDOW / 64) as usize;
 
 /// Why an index is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stale {
+pub enum Stale {
     /// A packet with this index has been authenticated before.
     Replayed,
     /// The index lies behind the window, so nobody can tell.
@@ -22,26 +22,27 @@ pub(super) enum Stale {
 
 /// The indices seen of one stream; it exists from the stream's first authenticated packet on.
 #[derive(Clone, Debug)]
-pub(super) struct ReplayWindow {
+pub struct ReplayWindow {
     highest: u64,
     seen: [u64; WORDS],
 }
 
 impl ReplayWindow {
     /// A window that has seen `first` only.
-    pub(super) fn starting_at(first: u64) -> Self {
+    pub fn starting_at(first: u64) -> Self {
         let mut window = Self { highest: first, seen: [0; WORDS] };
         window.mark(first);
         window
     }
 
-    pub(super) fn highest(&self) -> u64 {
+    /// The highest index.
+    pub fn highest(&self) -> u64 {
         self.highest
     }
 
     /// Whether a packet with `index` may still be new. It does not remember the index: the packet has to be
     /// authenticated first.
-    pub(super) fn check(&self, index: u64) -> Result<(), Stale> {
+    pub fn check(&self, index: u64) -> Result<(), Stale> {
         match self.highest.checked_sub(index) {
             Some(age) if age >= WINDOW => Err(Stale::TooOld),
             Some(_) if self.seen[word(index)] & bit(index) != 0 => Err(Stale::Replayed),
@@ -50,7 +51,7 @@ impl ReplayWindow {
     }
 
     /// Remembers the `index` of an authenticated packet, for which [`check`](Self::check) said yes.
-    pub(super) fn accept(&mut self, index: u64) {
+    pub fn accept(&mut self, index: u64) {
         debug_assert_eq!(self.check(index), Ok(()));
         match index.checked_sub(self.highest) {
             Some(ahead) if ahead >= WINDOW => self.seen = [0; WORDS],
@@ -59,6 +60,11 @@ impl ReplayWindow {
         }
         self.highest = self.highest.max(index);
         self.mark(index);
+    }
+
+    /// Remembers an index, if it is new.
+    pub fn take(&mut self, index: u64) -> Result<(), Stale> {
+        self.check(index).map(|()| self.accept(index))
     }
 
     fn mark(&mut self, index: u64) {
