@@ -30,6 +30,18 @@ pub(crate) fn tracks(role: Role) -> Vec<TrackSpec> {
     ]
 }
 
+/// The VP8 descriptor of a frame's start, and a byte of that which is a keyframe's.
+pub(crate) const VP8_KEYFRAME: [u8; 2] = [0x10, 0];
+/// The same of another frame.
+pub(crate) const VP8_DELTA: [u8; 2] = [0x10, 1];
+
+/// An RTP packet of the publisher's that begins a VP8 frame, the bytes behind that its sequence number's lower half.
+pub(crate) fn vp8_frame(ssrc: u32, seq: u16, timestamp: u32, begin: [u8; 2], len: usize) -> Vec<u8> {
+    let mut bytes = rtp_packet(96, ssrc, seq, timestamp, len);
+    bytes[12..14].copy_from_slice(&begin);
+    bytes
+}
+
 /// An RTP packet of the publisher's, all payload bytes its sequence number's lower half.
 pub(crate) fn rtp_packet(payload_type: u8, ssrc: u32, seq: u16, timestamp: u32, len: usize) -> Vec<u8> {
     let mut bytes = vec![0x80, payload_type];
@@ -42,5 +54,5 @@ pub(crate) fn rtp_packet(payload_type: u8, ssrc: u32, seq: u16, timestamp: u32, 
 
 /// A packet of the publisher's video track, of a size as frames are made of.
 pub(crate) fn vp8_packet(seq: u16) -> Vec<u8> {
-    rtp_packet(96, 0x1001, seq, u32::from(seq / 10) * 3000, 1000)
+    vp8_frame(0x1001, seq, u32::from(seq / 10) * 3000, VP8_KEYFRAME, 1000)
 }

@@ -6,22 +6,29 @@ use crate::name::StreamName;
 use crate::problem::Problem;
 use crate::registry::{Session, SessionSection};
 use crate::why::Opening;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use oneport_engine::control::{
-    Digest, DtlsRole, Extension, Fingerprint, KeyframeRequest, LayerSpec, LocalTransport, NegotiatedExtension,
-    NegotiatedFormat, Role, SessionId, SessionSpec, StreamId, TrackSpec,
+    Digest, DtlsRole, Extension, Feedback, Fingerprint, KeyframeRequest, LayerSpec, LocalTransport,
+    NegotiatedExtension, NegotiatedFormat, Role, SessionId, SessionSpec, StreamId, TrackSpec,
 };
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::payload::{Codec, Format, MediaKind};
 use oneport_sdp::{
     Bitrates, CandidateType, Capabilities, Counter, Layer, LocalDescription, LocalFragment, Negotiated,
-    NegotiatedMedia, Offer, OfferedFormat, Rejection, RemoteCandidate, SdpError, Setup, Source, negotiate_play,
-    negotiate_publish, write_answer, write_fragment,
+    NegotiatedMedia, Offer, OfferedFormat, Rejection, RemoteCandidate, SdpError, Semantics, Setup, Source,
+    negotiate_play, negotiate_publish, write_answer, write_fragment,
 };
 use std::net::{IpAddr, SocketAddr};
 
 /// How a keyframe may be asked for, PLI before FIR.
 const KEYFRAME_FEEDBACK: [(&str, KeyframeRequest); 2] =
     [("nack pli", KeyframeRequest::Pli), ("ccm fir", KeyframeRequest::Fir)];
+
+/// The rest of the feedback that is honoured (RFC 4585 §4.2).
+const NACK: &str = "nack";
+const TRANSPORT_CC: &str = "transport-cc";
+const REMB: &str = "goog-remb";
 
 impl From<SdpError> for Problem {
     fn from(error: SdpError) -> Problem {
@@ -45,15 +52,17 @@ pub(crate) struct Terms {
 }
 
 /// What the engine honours at this time, within the terms.
-fn capabilities(terms: &Terms) -> Capabilities {
+fn capabilities(terms: &Terms, role: Role) -> Capabilities {
+    // The time of sending tells a receiver that estimates bandwidth, which we do not.
+    let honoured = |extension: &&Extension| role == Role::Play || **extension != Extension::AbsSendTime;
     Capabilities {
         codecs: terms.codecs.clone(),
         bitrates: terms.bitrates,
-        extensions: Extension::ALL.iter().map(|extension| extension.uri()).collect(),
-        video_feedback: KEYFRAME_FEEDBACK.iter().map(|(name, _)| *name).collect(),
+        extensions: Extension::ALL.iter().filter(honoured).map(|extension| extension.uri()).collect(),
+        audio_feedback: vec![NACK, TRANSPORT_CC],
+        video_feedback: [NACK, TRANSPORT_CC, REMB].into_iter().chain(KEYFRAME_FEEDBACK.map(|(name, _)| name)).collect(),
+        rtx: true,
         simulcast: true,
-        // No retransmissions yet, and no feedback for audio.
-        ..Capabilities::default()
     }
 }
 
@@ -86,20 +95,29 @@ impl Egress {
 
     /// One for each m-section. Apart by an odd stride, so that they are as unlike each other as any.
     fn ssrc(&self, section: usize) -> Ssrc {
-        Ssrc(self.first_ssrc.wrapping_add(0x9e37_79b9u32.wrapping_mul(section as u32)))
+        self.nth_ssrc(2 * section)
+    }
+
+    /// That of a section's retransmissions, if it has any.
+    fn rtx_ssrc(&self, section: usize, media: &NegotiatedMedia) -> Option<Ssrc> {
+        media.formats.iter().any(|format| format.rtx.is_some()).then(|| self.nth_ssrc(2 * section + 1))
+    }
+
+    fn nth_ssrc(&self, nth: usize) -> Ssrc {
+        Ssrc(self.first_ssrc.wrapping_add(0x9e37_79b9u32.wrapping_mul(nth as u32)))
     }
 }
 
 impl Agreement {
     /// Answers a publisher's offer.
     pub(crate) fn to_publish(offer: &Offer, terms: &Terms) -> Result<Agreement, Problem> {
-        let negotiated = negotiate_publish(offer, &capabilities(terms))?;
+        let negotiated = negotiate_publish(offer, &capabilities(terms, Role::Publish))?;
         Ok(Agreement { role: Role::Publish, negotiated })
     }
 
     /// Answers a viewer's offer for a stream with these formats.
     pub(crate) fn to_play(offer: &Offer, terms: &Terms, published: &[Format]) -> Result<Agreement, Problem> {
-        let negotiated = negotiate_play(offer, &capabilities(terms), published)?;
+        let negotiated = negotiate_play(offer, &capabilities(terms, Role::Play), published)?;
         Ok(Agreement { role: Role::Play, negotiated })
     }
 
@@ -156,6 +174,7 @@ impl Agreement {
                 Setup::Passive => DtlsRole::Server,
             },
             fingerprints: fingerprints.collect(),
+            reduced_size: self.accepted().all(|(_, media)| media.rtcp_rsize),
             tracks: self.accepted().filter_map(|(index, media)| self.track(index, media, egress)).collect(),
         }
     }
@@ -187,6 +206,13 @@ impl Agreement {
                 Role::Play => vec![egress.ssrc(index)],
             },
             layers: media.layers.iter().map(layer_spec).collect(),
+            rtx: media.formats.iter().filter_map(|format| Some((format.rtx?, format.payload_type))).collect(),
+            rtx_ssrcs: match self.role {
+                Role::Publish => fid_pairs(media),
+                Role::Play => egress.rtx_ssrc(index, media).map(|rtx| (rtx, egress.ssrc(index))).into_iter().collect(),
+            },
+            feedback: feedback(media),
+            parameter_sets: media.formats.iter().flat_map(parameter_sets).collect(),
             keyframe_request: if kind == MediaKind::Video { keyframe_request(media) } else { None },
             cname: egress.cname.clone(),
         })
@@ -222,7 +248,7 @@ pub(crate) fn opening(role: Role, request: &Request, stream: &StreamName, offer:
 
 /// A counter-offer within the terms, with the formats first that take what is published.
 pub(crate) fn counter(terms: &Terms, published: &[Format]) -> Result<Counter, Problem> {
-    Ok(Counter::new(capabilities(terms), published)?)
+    Ok(Counter::new(capabilities(terms, Role::Play), published)?)
 }
 
 /// A counter-offer's text, with candidates at `addresses`.
@@ -276,7 +302,7 @@ fn description(
 fn source(index: usize, media: &NegotiatedMedia, egress: &Egress) -> Source {
     Source {
         ssrc: egress.ssrc(index),
-        rtx_ssrc: None,
+        rtx_ssrc: egress.rtx_ssrc(index, media),
         cname: egress.cname.clone(),
         stream_id: egress.stream_id.clone(),
         track_id: format!("{}-{}", egress.stream_id, media.kind.as_str()),
@@ -296,6 +322,27 @@ fn layer_spec(layer: &Layer) -> LayerSpec {
 
 fn negotiated_extension(offered: &oneport_sdp::OfferedExtension) -> Option<NegotiatedExtension> {
     Some(NegotiatedExtension { id: offered.id, extension: Extension::from_uri(&offered.uri)? })
+}
+
+/// The sources of an offer's FID groups: of retransmissions, and of what they retransmit.
+fn fid_pairs(media: &NegotiatedMedia) -> Vec<(Ssrc, Ssrc)> {
+    let pair = |(semantics, ssrcs): &(Semantics, Vec<Ssrc>)| match (semantics, ssrcs.as_slice()) {
+        (Semantics::Fid, [media, rtx]) => Some((*rtx, *media)),
+        _ => None,
+    };
+    media.ssrc_groups.iter().filter_map(pair).collect()
+}
+
+fn feedback(media: &NegotiatedMedia) -> Feedback {
+    let agreed = |name: &str| media.feedback.iter().any(|feedback| feedback == name);
+    Feedback { nack: agreed(NACK), transport_cc: agreed(TRANSPORT_CC), remb: agreed(REMB) }
+}
+
+/// H264's `sprop-parameter-sets` (RFC 6184 §8.1).
+fn parameter_sets(format: &OfferedFormat) -> Vec<Vec<u8>> {
+    let parameters = format.fmtp.as_deref().unwrap_or_default().split(';');
+    let sets = parameters.filter_map(|parameter| parameter.trim().strip_prefix("sprop-parameter-sets="));
+    sets.flat_map(|sets| sets.split(',')).filter_map(|set| BASE64_STANDARD.decode(set).ok()).collect()
 }
 
 fn keyframe_request(media: &NegotiatedMedia) -> Option<KeyframeRequest> {

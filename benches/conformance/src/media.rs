@@ -172,7 +172,7 @@ mod tests {
         let mut room = [0; 256];
         let len = Source::new(Instant::now(), vec![]).write_report(&VIDEO, &mut room).unwrap();
         inbox.take_rtcp(&room[..len]);
-        let len = rtcp::write_pli(&mut room, Ssrc(9), Ssrc(7), "viewer").unwrap();
+        let len = rtcp::write_pli(&mut room, Ssrc(9), Ssrc(7)).unwrap();
         inbox.take_rtcp(&room[..len]);
         assert_eq!((inbox.packets, inbox.whole_frames, inbox.malformed, inbox.keyframe_requests), (1, 1, 1, 1));
         assert_eq!(inbox.flows, BTreeSet::from([(96, 7)]));

@@ -10,7 +10,7 @@ use oneport_engine::client::{Client, ClientConfig, ClientState, Received};
 use oneport_engine::control::{DtlsRole, LocalTransport, SessionId};
 use oneport_engine::transport::dtls::{Certificate, DtlsConfig, DtlsContext};
 use oneport_rtp::ids::Ssrc;
-use oneport_rtp::rtcp::write_pli;
+use oneport_rtp::rtcp::{Lead, write_pli};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
@@ -199,7 +199,8 @@ impl Peer {
     /// Asks for a keyframe of a source.
     pub(crate) fn request_keyframe(&mut self, media: u32) {
         let mut room = [0; 256];
-        if let Some(len) = write_pli(&mut room, Ssrc(0x0c1e_0001), Ssrc(media), crate::offer::CNAME) {
+        let lead = Lead { ssrc: Ssrc(0x0c1e_0001), cname: Some(crate::offer::CNAME) };
+        if let Some(len) = lead.write(&mut room, |room| write_pli(room, lead.ssrc, Ssrc(media))) {
             self.client.send_rtcp(&room[..len]);
         }
     }

@@ -1,7 +1,7 @@
 //! What viewers receive.
 
 use super::*;
-use crate::testing::rtp_packet;
+use crate::testing::{VP8_KEYFRAME, rtp_packet, vp8_frame};
 use oneport_rtp::packet::RtpPacket;
 use oneport_rtp::payload::{Codec, Format, Variant};
 use oneport_rtp::rtcp::{self, Word};
@@ -23,10 +23,13 @@ pub(super) fn publish_from(world: &mut World, publisher: usize, first: u16, coun
 }
 
 fn packet(payload_type: u8, ssrc: u32, seq: u16, timestamp: u32) -> Vec<u8> {
-    rtp_packet(payload_type, ssrc, seq, timestamp, 40)
+    match payload_type {
+        96 => vp8_frame(ssrc, seq, timestamp, VP8_KEYFRAME, 40),
+        _ => rtp_packet(payload_type, ssrc, seq, timestamp, 40),
+    }
 }
 
-/// Sequence number, timestamp and first payload byte of what came on the viewer's video track.
+/// Sequence number, timestamp and last payload byte of what came on the viewer's video track.
 pub(super) fn video(world: &World, viewer: usize) -> Vec<(u16, u32, u8)> {
     rtp(world, viewer, 120, 0x2001)
 }
@@ -38,7 +41,7 @@ fn rtp(world: &World, viewer: usize, payload_type: u8, ssrc: u32) -> Vec<(u16, u
     });
     packets
         .filter(|packet| packet.ssrc() == Ssrc(ssrc) && packet.payload_type() == PayloadType(payload_type))
-        .map(|packet| (packet.seq().0, packet.timestamp(), packet.payload()[0]))
+        .map(|packet| (packet.seq().0, packet.timestamp(), *packet.payload().last().unwrap_or(&0)))
         .collect()
 }
 
