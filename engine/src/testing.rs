@@ -32,8 +32,6 @@ pub(crate) fn tracks(role: Role) -> Vec<TrackSpec> {
 
 /// The VP8 descriptor of a frame's start, and a byte of that which is a keyframe's.
 pub(crate) const VP8_KEYFRAME: [u8; 2] = [0x10, 0];
-/// The same of another frame.
-pub(crate) const VP8_DELTA: [u8; 2] = [0x10, 1];
 
 /// An RTP packet of the publisher's that begins a VP8 frame, the bytes behind that its sequence number's lower half.
 pub(crate) fn vp8_frame(ssrc: u32, seq: u16, timestamp: u32, begin: [u8; 2], len: usize) -> Vec<u8> {

@@ -17,8 +17,10 @@ const MAX_AGE: Duration = Duration::from_millis(1000);
 const MAX_ALLOWANCE: Duration = Duration::from_millis(10);
 /// The allowance is forgotten by half in this time.
 const ALLOWANCE_HALF_LIFE: Duration = Duration::from_secs(10);
-/// A round trip before the first was measured.
-const INITIAL_RTT: Duration = Duration::from_millis(60);
+/// A round trip before the first was measured. Too short costs a repeat or two, too long costs a viewer a frozen picture.
+const INITIAL_RTT: Duration = Duration::from_millis(30);
+/// An answer may come so much later than the round trip says, and an eighth of that.
+const SLACK: Duration = Duration::from_millis(2);
 const MIN_RTT: Duration = Duration::from_millis(10);
 const MAX_RTT: Duration = Duration::from_millis(400);
 
@@ -51,6 +53,8 @@ pub struct LossDetector {
     allowance: Duration,
     allowance_at: Option<Instant>,
     rtt: Duration,
+    /// Whether that is more than a guess.
+    is_measured: bool,
     stats: NackStats,
     /// Packets given up in a row while NACKs brought nothing.
     fruitless: u32,
@@ -64,6 +68,7 @@ impl Default for LossDetector {
             allowance: Duration::ZERO,
             allowance_at: None,
             rtt: INITIAL_RTT,
+            is_measured: false,
             stats: NackStats::default(),
             fruitless: 0,
         }
@@ -113,7 +118,8 @@ impl LossDetector {
                 self.fruitless = 0;
                 // Of repeats it is not known which one was answered.
                 if missing.tries == 1 {
-                    self.rtt = ((self.rtt * 7 + time) / 8).clamp(MIN_RTT, MAX_RTT);
+                    let known = if std::mem::replace(&mut self.is_measured, true) { self.rtt } else { time };
+                    self.rtt = ((known * 7 + time) / 8).clamp(MIN_RTT, MAX_RTT);
                 }
             }
             None => {
@@ -156,8 +162,8 @@ impl LossDetector {
             self.stats.asked += u64::from(missing.tries == 0);
             missing.tries += 1;
             missing.asked = Some(now);
-            // Repeats grow apart, as an answer may be late as well as lost.
-            missing.due = now + self.rtt * 3 / 2 * u32::from(missing.tries.min(3));
+            // A viewer waits: the first repeats come as soon as an answer is late. Later ones grow apart, as that may be a full queue.
+            missing.due = now + (self.rtt * 9 / 8 + SLACK) * u32::from(missing.tries.saturating_sub(2).max(1));
         }
         given_up > 0
     }
@@ -169,6 +175,7 @@ impl LossDetector {
 
     /// The round-trip time was measured another way.
     pub fn learn_rtt(&mut self, rtt: Duration) {
+        self.is_measured = true;
         self.rtt = ((self.rtt * 3 + rtt.min(MAX_RTT)) / 4).clamp(MIN_RTT, MAX_RTT);
     }
 

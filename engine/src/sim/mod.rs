@@ -10,11 +10,14 @@
 //! The kernel's reuseport hash is the port modulo the number of shards, so that a test chooses where a flow lands.
 
 mod accounts;
+mod clocks;
 mod layers;
 mod network;
+mod recovery;
 mod restarts;
 mod sessions;
 mod traffic;
+mod transport_cc;
 
 use crate::client::{Client, ClientConfig, Received};
 use crate::config::Config;
@@ -65,6 +68,10 @@ struct Seat {
     client: Client,
     address: SocketAddr,
     alive: bool,
+    /// What its path loses, either way, in thousandths.
+    loss: u64,
+    /// Its path is down.
+    is_cut: bool,
     received: Vec<Received>,
 }
 
@@ -174,7 +181,14 @@ impl World {
         };
         let config = ClientConfig { remote, ufrag: "peer".to_owned(), dtls_role };
         let client = Client::new(self.now, config, &self.context).unwrap();
-        self.seats.push(Seat { client, address: address(port), alive: true, received: Vec::new() });
+        self.seats.push(Seat {
+            client,
+            address: address(port),
+            alive: true,
+            loss: 0,
+            is_cut: false,
+            received: Vec::new(),
+        });
         self.seats.len() - 1
     }
 
@@ -320,14 +334,17 @@ impl World {
         for node in &mut self.nodes {
             node.outbox.flush();
             for (address, bytes) in node.outbox.sink().0.drain(..) {
-                self.network.push(self.now, Packet::ToClient(address, bytes));
+                let seat = self.seats.iter().find(|seat| seat.alive && seat.address == address);
+                let loss = seat.map_or(0, |seat| if seat.is_cut { 1000 } else { seat.loss });
+                self.network.push_over(self.now, loss, Packet::ToClient(address, bytes));
                 moved = true;
             }
         }
         for seat in self.seats.iter_mut().filter(|seat| seat.alive) {
             let flow = Flow::new(seat.address, None);
             while let Some(bytes) = seat.client.poll_transmit() {
-                self.network.push(self.now, Packet::ToServer(flow, bytes));
+                let loss = if seat.is_cut { 1000 } else { seat.loss };
+                self.network.push_over(self.now, loss, Packet::ToServer(flow, bytes));
                 moved = true;
             }
         }

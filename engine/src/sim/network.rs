@@ -63,6 +63,13 @@ impl<P: Clone> Network<P> {
         Network { conditions, state, order: 0, under_way: BinaryHeap::new() }
     }
 
+    /// Takes a datagram, of which a path of its own loses more (in thousandths).
+    pub(super) fn push_over(&mut self, now: Instant, loss: u64, packet: P) {
+        if !self.chance(loss) {
+            self.push(now, packet);
+        }
+    }
+
     pub(super) fn push(&mut self, now: Instant, packet: P) {
         let copies = 1 + u64::from(self.chance(self.conditions.duplication));
         for _ in 0..copies {
