@@ -133,6 +133,11 @@ fn engine_config(config: &Config, ready: &Ready) -> oneport_engine::config::Conf
         consent_timeout: config.session.consent_timeout,
         receive_buffer: config.media.receive_buffer_bytes,
         send_buffer: config.media.send_buffer_bytes,
+        history_bytes: config.media.history_bytes,
+        history_age: config.media.history,
+        start_group: config.media.start_group,
+        keyframe_interval: config.media.keyframe_interval,
+        publisher_max_bitrate_bps: u64::from(config.media.remb_kbps) * 1000,
         ..oneport_engine::config::Config::default()
     }
 }

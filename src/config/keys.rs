@@ -15,6 +15,9 @@ const MAX_PUBLIC_ADDRESSES: usize = 16;
 /// The kernel takes a C int, doubled.
 const SOCKET_BUFFER_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=1 << 30;
 
+/// From a few frames to some seconds of any video.
+const HISTORY_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=256 << 20;
+
 /// A thousand requests per millisecond: a higher limit is none.
 const MAX_RATE: usize = 1_000_000;
 
@@ -131,6 +134,13 @@ pub(super) const KEYS: &[Key] = &[
     key("media", "video_max_kbps", |c, v| {
         put(&mut c.media.video_bitrate.max_kbps, value::count_or_none(v, 0..=MAX_KBPS))
     }),
+    key("media", "history_bytes", |c, v| put(&mut c.media.history_bytes, value::integer(v, HISTORY_BYTES))),
+    key("media", "history_ms", |c, v| put(&mut c.media.history, value::milliseconds(v, 100..=10_000))),
+    key("media", "start_group_s", |c, v| put(&mut c.media.start_group, value::seconds(v, 0..=60))),
+    key("media", "keyframe_interval_ms", |c, v| {
+        put(&mut c.media.keyframe_interval, value::milliseconds(v, 50..=60_000))
+    }),
+    key("media", "remb_kbps", |c, v| put(&mut c.media.remb_kbps, value::count(v, 100..=MAX_KBPS))),
     key("streams", "codecs", |c, v| {
         put(&mut c.streams.0, value::items(v, "a rule such as \"live/cam* h264,vp8,opus\"", MAX_ITEMS))
     }),

@@ -125,6 +125,16 @@ pub(crate) struct Media {
     pub(crate) audio_codecs: Vec<Codec>,
     /// The bit rates that publishers are told. Default: none.
     pub(crate) video_bitrate: Bitrates,
+    /// Bytes of a video track that each shard with viewers of it keeps at the most. Default: 4 MiB.
+    pub(crate) history_bytes: usize,
+    /// How long packets are kept to be sent again. Default: 1 s.
+    pub(crate) history: Duration,
+    /// How old the last keyframe may be for a viewer to begin with it; zero: never. Default: 10 s.
+    pub(crate) start_group: Duration,
+    /// Least time between two keyframe requests to a publisher's source. Default: 500 ms.
+    pub(crate) keyframe_interval: Duration,
+    /// What publishers without transport-cc are told that they may send. Default: 20 Mbit/s.
+    pub(crate) remb_kbps: u32,
 }
 
 impl Default for Media {
@@ -139,6 +149,11 @@ impl Default for Media {
             video_codecs: codecs_of(MediaKind::Video),
             audio_codecs: codecs_of(MediaKind::Audio),
             video_bitrate: Bitrates::default(),
+            history_bytes: 4 << 20,
+            history: Duration::from_secs(1),
+            start_group: Duration::from_secs(10),
+            keyframe_interval: Duration::from_millis(500),
+            remb_kbps: 20_000,
         }
     }
 }

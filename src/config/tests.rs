@@ -123,6 +123,11 @@ audio_codecs = ["PCMA", "OPUS"]
 video_min_kbps = 17
 video_start_kbps = 18
 video_max_kbps = 0
+history_bytes = 100_000
+history_ms = 101
+start_group_s = 0
+keyframe_interval_ms = 102
+remb_kbps = 103
 [streams]
 codecs = ["c vp8,opus"]
 [session]
@@ -175,6 +180,11 @@ fn every_value() -> Config {
             video_codecs: vec![Codec::Vp8],
             audio_codecs: vec![Codec::Pcma, Codec::Opus],
             video_bitrate: Bitrates { min_kbps: Some(17), start_kbps: Some(18), max_kbps: None },
+            history_bytes: 100_000,
+            history: Duration::from_millis(101),
+            start_group: Duration::ZERO,
+            keyframe_interval: Duration::from_millis(102),
+            remb_kbps: 103,
         },
         streams: StreamRules(parsed(&["c vp8,opus"])),
         session: Session {

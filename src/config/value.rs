@@ -68,6 +68,11 @@ pub(super) fn seconds(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed
     integer(value, range).map(|seconds| Duration::from_secs(seconds as u64))
 }
 
+/// A whole number of milliseconds.
+pub(super) fn milliseconds(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed<Duration> {
+    integer(value, range).map(|ms| Duration::from_millis(ms as u64))
+}
+
 /// A number of 32 bits, which the range must be within.
 pub(super) fn count(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed<u32> {
     integer(value, range).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
