@@ -167,6 +167,7 @@ fn signaling_config(config: &Config) -> SignalingConfig {
         ice_servers: config.ice.clone(),
         whip: config.whip,
         whep: config.whep,
+        echo: config.echo,
     }
 }
 

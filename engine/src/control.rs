@@ -287,6 +287,8 @@ pub enum Role {
     Publish,
     /// The client receives (WHEP).
     Play,
+    /// The client gets back what it sends. Such a session is of no stream, whatever its spec says.
+    Echo,
 }
 
 /// What offer and answer agreed on, as far as media depends on it.

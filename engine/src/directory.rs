@@ -157,14 +157,16 @@ impl Directory {
 
     /// From now on the session waits for its client.
     fn wait(&mut self, now: Instant, session: SessionId, spec: SessionSpec, generation: u8) {
-        let (stream, role) = (spec.stream, spec.role);
-        let on_stream = self.streams.entry(stream).or_default();
-        if role == Role::Publish {
-            on_stream.publisher = Some(session);
+        let member = (spec.role != Role::Echo).then_some((spec.stream, spec.role));
+        if let Some((stream, role)) = member {
+            let on_stream = self.streams.entry(stream).or_default();
+            if role == Role::Publish {
+                on_stream.publisher = Some(session);
+            }
         }
         self.waiting.push_back((now + self.limits.setup_timeout, session));
         let place = Place::Waiting(Box::new(spec));
-        self.sessions.insert(session, Entry { member: Some((stream, role)), place, generation });
+        self.sessions.insert(session, Entry { member, place, generation });
     }
 
     /// Ends a session. One that is owned ends when its shard says so; its stream takes another publisher at once.
@@ -267,12 +269,16 @@ impl Directory {
 
     /// Puts a granted session on the map of its stream.
     fn subscribe(&mut self, stream: StreamId, role: Role, shard: usize) {
+        if role == Role::Echo {
+            return;
+        }
         let entry = self.streams.entry(stream).or_default();
         match role {
             Role::Publish => {
                 let others = entry.viewers.keys().filter(|viewers| **viewers != shard);
                 self.orders.extend(others.map(|viewers| (shard, Order::Subscribe(stream, *viewers))));
             }
+            Role::Echo => {}
             Role::Play => {
                 let viewers = entry.viewers.entry(shard).or_default();
                 *viewers += 1;

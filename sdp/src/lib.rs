@@ -29,7 +29,7 @@ pub use answer::{LocalDescription, Source, write_answer};
 pub use counter::Counter;
 pub use fragment::{Fragment, FragmentError, LocalFragment, write_fragment};
 pub use media::{Direction, Kind, OfferedExtension, OfferedFormat, OfferedMedia};
-pub use negotiate::{negotiate_play, negotiate_publish};
+pub use negotiate::{negotiate_echo, negotiate_play, negotiate_publish};
 pub use negotiated::{Bitrates, Capabilities, Negotiated, NegotiatedMedia};
 pub use offer::{MAX_OFFER, MAX_SECTIONS, Offer};
 pub use preference::{PreferenceError, preference};

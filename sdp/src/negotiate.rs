@@ -52,10 +52,21 @@ pub fn negotiate_play(offer: &Offer, ours: &Capabilities, published: &[Format]) 
     conclude(offer, ours, Role::Play, chosen)
 }
 
+/// Agrees on what a client gets back: every format that both sides have, in the offer's order.
+pub fn negotiate_echo(offer: &Offer, ours: &Capabilities) -> Result<Negotiated, Rejection> {
+    let chosen = choose(offer, Role::Echo, |media, kind| {
+        let formats: Vec<OfferedFormat> =
+            media.formats.iter().filter(|format| ours.codecs.contains(&format.format.codec)).cloned().collect();
+        if formats.is_empty() { Err(no_common_codec(media, kind, ours)) } else { Ok(formats) }
+    })?;
+    conclude(offer, ours, Role::Echo, chosen)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Publish,
     Play,
+    Echo,
 }
 
 impl Role {
@@ -64,6 +75,7 @@ impl Role {
         match self {
             Role::Publish => Direction::RecvOnly,
             Role::Play => Direction::SendOnly,
+            Role::Echo => Direction::SendRecv,
         }
     }
 
@@ -72,6 +84,7 @@ impl Role {
         match self {
             Role::Publish => offered.sends(),
             Role::Play => offered.receives(),
+            Role::Echo => offered.sends() && offered.receives(),
         }
     }
 
@@ -79,6 +92,7 @@ impl Role {
         let (purpose, wanted) = match self {
             Role::Publish => ("publish", "sendonly or sendrecv"),
             Role::Play => ("play", "recvonly or sendrecv"),
+            Role::Echo => ("echo", "sendrecv"),
         };
         Rejection::WrongDirection { section: Section::of(media), offered: media.direction, purpose, wanted }
     }

@@ -51,7 +51,8 @@ impl Access {
     /// [`Problem::Unauthorized`] without a token of this server, [`Problem::Forbidden`] with one of the other role.
     pub fn check(&self, role: Role, request: &Request) -> Result<Option<Caller>, Problem> {
         let (allowed, others) = match role {
-            Role::Publish => (&self.config.publish_tokens, &self.config.play_tokens),
+            // An echo sends as much as a publisher does.
+            Role::Publish | Role::Echo => (&self.config.publish_tokens, &self.config.play_tokens),
             Role::Play => (&self.config.play_tokens, &self.config.publish_tokens),
         };
         if allowed.is_empty() {

@@ -42,6 +42,7 @@ impl fmt::Display for Who<'_> {
         let role = match self.0.role {
             Role::Publish => "publisher",
             Role::Play => "viewer",
+            Role::Echo => return f.write_str("echo"),
         };
         write!(f, "{role} of {}", self.0.name)
     }

@@ -17,6 +17,7 @@ mod announce;
 mod authority;
 pub mod cors;
 mod counter_offer;
+mod echo;
 mod events;
 mod health;
 pub mod http;

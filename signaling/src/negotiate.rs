@@ -17,7 +17,7 @@ use oneport_rtp::payload::{Codec, Format, MediaKind};
 use oneport_sdp::{
     Bitrates, CandidateType, Capabilities, Counter, Layer, LocalDescription, LocalFragment, Negotiated,
     NegotiatedMedia, Offer, OfferedFormat, Rejection, RemoteCandidate, SdpError, Semantics, Setup, Source,
-    negotiate_play, negotiate_publish, write_answer, write_fragment,
+    negotiate_echo, negotiate_play, negotiate_publish, write_answer, write_fragment,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -54,7 +54,7 @@ pub(crate) struct Terms {
 /// What the engine honours at this time, within the terms.
 fn capabilities(terms: &Terms, role: Role) -> Capabilities {
     // The time of sending tells a receiver that estimates bandwidth, which we do not.
-    let honoured = |extension: &&Extension| role == Role::Play || **extension != Extension::AbsSendTime;
+    let honoured = |extension: &&Extension| role != Role::Publish || **extension != Extension::AbsSendTime;
     Capabilities {
         codecs: terms.codecs.clone(),
         bitrates: terms.bitrates,
@@ -119,6 +119,12 @@ impl Agreement {
     pub(crate) fn to_play(offer: &Offer, terms: &Terms, published: &[Format]) -> Result<Agreement, Problem> {
         let negotiated = negotiate_play(offer, &capabilities(terms, Role::Play), published)?;
         Ok(Agreement { role: Role::Play, negotiated })
+    }
+
+    /// Answers an offer to get everything back.
+    pub(crate) fn to_echo(offer: &Offer, terms: &Terms) -> Result<Agreement, Problem> {
+        let negotiated = negotiate_echo(offer, &capabilities(terms, Role::Echo))?;
+        Ok(Agreement { role: Role::Echo, negotiated })
     }
 
     /// Takes the answer to a counter-offer.
@@ -202,13 +208,13 @@ impl Agreement {
             formats: media.formats.iter().map(negotiated_format).collect(),
             extensions: media.extensions.iter().filter_map(negotiated_extension).collect(),
             ssrcs: match self.role {
-                Role::Publish => media.ssrcs.clone(),
+                Role::Publish | Role::Echo => media.ssrcs.clone(),
                 Role::Play => vec![egress.ssrc(index)],
             },
             layers: media.layers.iter().map(layer_spec).collect(),
             rtx: media.formats.iter().filter_map(|format| Some((format.rtx?, format.payload_type))).collect(),
             rtx_ssrcs: match self.role {
-                Role::Publish => fid_pairs(media),
+                Role::Publish | Role::Echo => fid_pairs(media),
                 Role::Play => egress.rtx_ssrc(index, media).map(|rtx| (rtx, egress.ssrc(index))).into_iter().collect(),
             },
             feedback: feedback(media),

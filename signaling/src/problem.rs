@@ -94,6 +94,9 @@ pub enum Problem {
         "Layers cannot be selected on this server yet: every viewer gets the best layer that the publisher sends. A body with mediaId alone, for automatic selection, is accepted."
     )]
     LayersFixed,
+    /// Echo sessions are switched off.
+    #[error("The echo test is switched off on this server (echo.enabled in its configuration).")]
+    EchoOff,
     /// Our own fault.
     #[error("The server could not do this, and the fault is its own: {0}.")]
     Internal(&'static str),
@@ -155,7 +158,7 @@ impl Problem {
             Problem::BadName(_) | Problem::SdpSyntax(_) | Problem::FragmentSyntax(_) | Problem::BadParameter(_) => 400,
             Problem::NotFound | Problem::UnknownSession | Problem::UnknownEventStream => 404,
             Problem::Unauthorized { .. } => 401,
-            Problem::Forbidden => 403,
+            Problem::Forbidden | Problem::EchoOff => 403,
             Problem::MethodNotAllowed { .. } => 405,
             Problem::AlreadyPublished(_) | Problem::NoPublisher(_) | Problem::TooManyEventStreams => 409,
             Problem::PreconditionFailed => 412,
@@ -183,6 +186,7 @@ impl Problem {
             Problem::TooManyEventStreams => ("urn:oneport:problem:too-many-event-streams", "Too many event streams"),
             Problem::UnknownEventStream => ("urn:oneport:problem:unknown-event-stream", "Unknown event stream"),
             Problem::LayersFixed => ("urn:oneport:problem:layers-fixed", "Layers cannot be selected"),
+            Problem::EchoOff => ("urn:oneport:problem:echo-off", "Echo is switched off"),
             Problem::UnknownSession => ("urn:oneport:problem:unknown-session", "Unknown session"),
             Problem::TooManySessions => ("urn:oneport:problem:too-many-sessions", "Too many sessions"),
             Problem::TooManyConnections => ("urn:oneport:problem:too-many-connections", "Too many connections"),

@@ -68,6 +68,7 @@ impl fmt::Display for Redirect {
         let role = match self.role {
             Some(Role::Publish) => "publish ",
             Some(Role::Play) => "play ",
+            Some(Role::Echo) => "echo ",
             None => "",
         };
         write!(f, "{role}{} {}", self.glob, self.node)

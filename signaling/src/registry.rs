@@ -178,6 +178,7 @@ impl Registry {
                     stream.tell();
                 }
                 Role::Play => _ = stream.viewers.insert(id),
+                Role::Echo => {}
             }
         }
         self.by_public_id.insert(session.public_id, id);

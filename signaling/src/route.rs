@@ -13,6 +13,8 @@ pub(crate) enum Route {
     Server,
     /// A WHIP or WHEP endpoint.
     Endpoint(Role, StreamName),
+    /// `/echo`: the page, and where an offer is posted to get everything back.
+    Echo,
     /// A session URL, with what stands for the session's secret.
     Session(String),
     /// What belongs to a session.
@@ -62,6 +64,7 @@ impl Route {
             ["whep", name @ ..] => endpoint(Role::Play, name),
             ["session", id] => Ok(Route::Session((*id).to_owned())),
             ["session", id, part @ ..] => Ok(Route::Part((*id).to_owned(), session_part(part)?)),
+            ["echo"] => Ok(Route::Echo),
             ["healthz"] => Ok(Route::Health),
             ["readyz"] => Ok(Route::Ready),
             ["publish"] => file("publish.html"),
@@ -76,7 +79,7 @@ impl Route {
     pub(crate) fn allow(&self) -> &'static str {
         match self {
             Route::Server => "OPTIONS",
-            Route::Endpoint(..) => "GET, HEAD, POST, OPTIONS",
+            Route::Endpoint(..) | Route::Echo => "GET, HEAD, POST, OPTIONS",
             Route::Session(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Route::Part(_, part) => part.allow(),
             Route::Health | Route::Ready | Route::File(_) => "GET, HEAD, OPTIONS",

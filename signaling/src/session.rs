@@ -90,7 +90,7 @@ pub(crate) fn describe(
         .with("ETag", format!("\"{entity_tag}\""))
         .with("Accept-Patch", crate::problem::ACCEPT_PATCH)
         .with("Cache-Control", "no-store");
-    if role == Role::Publish {
+    if role != Role::Play {
         return response;
     }
     let events = crate::events::NAMES.join(",");

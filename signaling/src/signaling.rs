@@ -4,6 +4,7 @@ use crate::access::AccessConfig;
 use crate::admission::Admission;
 use crate::cors::{self, AllowedOrigins};
 use crate::counter_offer::CounterOffers;
+use crate::echo;
 use crate::events::{self, EventStreams};
 use crate::health;
 use crate::http::{HttpConfig, Listener, Method, Request, Response};
@@ -59,6 +60,8 @@ pub struct SignalingConfig {
     pub whip: WhipConfig,
     /// How viewers are treated.
     pub whep: WhepConfig,
+    /// Whether clients may have everything sent back that they send. Not by default.
+    pub echo: bool,
 }
 
 impl Default for SignalingConfig {
@@ -77,6 +80,7 @@ impl Default for SignalingConfig {
             ice_servers: IceServersConfig::default(),
             whip: WhipConfig::default(),
             whep: WhepConfig::default(),
+            echo: false,
         }
     }
 }
@@ -150,11 +154,14 @@ impl Signaling {
                 match role {
                     Role::Publish => whip::post(self, request, name, opener),
                     Role::Play => whep::post(self, request, name, opener).await,
+                    Role::Echo => Err(Problem::NotFound),
                 }
             }
             // 2xx without content (RFC 9725 §4.1). The type lets a player tell a WHEP URL from others (WHEP §4.2).
             Route::Endpoint(Role::Play, _) => Ok(Response::new(200).with_body("application/sdp", Vec::new())),
-            Route::Endpoint(Role::Publish, _) => Ok(Response::new(204)),
+            Route::Endpoint(..) => Ok(Response::new(204)),
+            Route::Echo if request.method == Method::Post => echo::post(self, request),
+            Route::Echo => pages::get(request, "echo.html"),
             Route::Session(id) => match request.method {
                 Method::Delete => session::delete(self, request, &id),
                 Method::Patch => patch::patch(self, request, &id),
@@ -183,7 +190,7 @@ impl Signaling {
     fn options(&self, route: &Route, request: &Request) -> Response {
         let response = Response::new(200).with("Allow", route.allow());
         let response = match route {
-            Route::Endpoint(..) => response.with("Accept-Post", "application/sdp"),
+            Route::Endpoint(..) | Route::Echo => response.with("Accept-Post", "application/sdp"),
             Route::Session(_) => response.with("Accept-Patch", crate::problem::ACCEPT_PATCH),
             Route::Part(_, Part::Events | Part::Layer) => response.with("Accept-Post", "application/json"),
             _ => response,

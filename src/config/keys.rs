@@ -111,6 +111,7 @@ pub(super) const KEYS: &[Key] = &[
     }),
     key("whep", "wait_s", |c, v| put(&mut c.whep.wait, value::seconds(v, 1..=HOUR_S))),
     key("whep", "counter_offer_s", |c, v| put(&mut c.whep.counter_offer, value::seconds(v, 1..=HOUR_S))),
+    key("echo", "enabled", |c, v| put(&mut c.echo, value::switch(v))),
     key("media", "listen", |c, v| put(&mut c.media.listen, value::listen(v))),
     key("media", "public_addresses", |c, v| {
         put(&mut c.media.public_addresses, value::addresses(v, MAX_PUBLIC_ADDRESSES))

@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) whip: WhipConfig,
     /// How viewers are treated.
     pub(crate) whep: WhepConfig,
+    /// Whether clients may have everything sent back. Default: no.
+    pub(crate) echo: bool,
     /// The UDP port and what passes through it.
     pub(crate) media: Media,
     /// What is special about some streams.

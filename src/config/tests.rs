@@ -111,6 +111,8 @@ takeover = "replace"
 no_publisher = "wait"
 wait_s = 15
 counter_offer_s = 16
+[echo]
+enabled = true
 [media]
 listen = "127.0.0.1:82"
 public_addresses = ["192.0.2.1", "2001:db8::1"]
@@ -170,6 +172,7 @@ fn every_value() -> Config {
             wait: Duration::from_secs(15),
             counter_offer: Duration::from_secs(16),
         },
+        echo: true,
         media: Media {
             listen: ListenAddress::At("127.0.0.1:82".parse().unwrap()),
             public_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],

@@ -68,6 +68,14 @@ pub(super) fn seconds(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed
     integer(value, range).map(|seconds| Duration::from_secs(seconds as u64))
 }
 
+/// `true` or `false`.
+pub(super) fn switch(value: &Value<'_>) -> Parsed<bool> {
+    match value.get_ref() {
+        DeValue::Boolean(on) => Ok(*on),
+        _ => other_type(value, "true or false"),
+    }
+}
+
 /// A whole number of milliseconds.
 pub(super) fn milliseconds(value: &Value<'_>, range: RangeInclusive<usize>) -> Parsed<Duration> {
     integer(value, range).map(|ms| Duration::from_millis(ms as u64))

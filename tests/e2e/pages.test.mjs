@@ -1,7 +1,9 @@
 // The pages in Chromium: publish in one tab, play in others.
 import { test, before, after, describe } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { startServer, sleep, until } from './server.mjs';
 import { startBrowser, received, watch, state, FLAGS_WITHOUT_AUTOPLAY } from './browser.mjs';
 
@@ -381,6 +383,31 @@ test('a browser that refuses autoplay starts without sound, and one click brings
     await watching.close();
     await publishing.close();
     await server.stop();
+  }
+});
+
+test('an echo comes back, where the server is configured to', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'oneport-'));
+  const config = path.join(folder, 'oneport.toml');
+  writeFileSync(config, '[echo]\nenabled = true\n');
+  const [server, plain] = [await startServer({ args: ['--config', config] }), await startServer()];
+  const browser = await startBrowser();
+  try {
+    const page = await browser.open(`${server.origin}/echo`);
+    await page.getByTestId('start').click();
+    const figures = await watch(page);
+    assert.ok(figures.video.width > 0);
+    await screenshot(page, 'echo');
+    await page.getByTestId('stop').click();
+    await until('no session', async () => (await server.health()).shards.every(({ sessions }) => sessions === 0));
+    const refused = await browser.open(`${plain.origin}/echo`);
+    await refused.getByTestId('start').click();
+    await until('a reason', async () => /switched off/.test(await refused.getByTestId('error').innerText()));
+  } finally {
+    await browser.close();
+    await server.stop();
+    await plain.stop();
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -174,6 +174,20 @@ export class WhepSession extends Session {
   }
 }
 
+/** Sends to an endpoint that returns everything. */
+export class EchoSession extends Session {
+  constructor(endpoint) {
+    super(endpoint);
+    this.stream = new MediaStream();
+    this.pc.addEventListener('track', ({ track }) => this.stream.addTrack(track));
+  }
+
+  /** Adds a track to be sent, and to come back. */
+  add(track, stream) {
+    this.pc.addTransceiver(track, { direction: 'sendrecv', streams: [stream] });
+  }
+}
+
 /** The fragment (RFC 8840 §4.4) of a description's first section. */
 function fragmentOf(sdp) {
   const lines = [`a=ice-ufrag:${attribute(sdp, 'ice-ufrag')}`, `a=ice-pwd:${attribute(sdp, 'ice-pwd')}`];

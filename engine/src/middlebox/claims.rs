@@ -6,7 +6,7 @@ use crate::control::{CheckRefusal, EndReason, Role, SessionId, SessionSpec, Step
 use crate::flow::Flow;
 use crate::message::{Mesh, Notice};
 use crate::outbox::{Outbox, Sink};
-use crate::session::{Egress, Ingest, IngestPolicy, Media, Session, Timeouts};
+use crate::session::{Echo, Egress, Ingest, IngestPolicy, Media, Session, Timeouts};
 use crate::stats::Discard;
 use crate::transport::stun::{Check, CheckFault, MAX_ANSWER};
 use std::time::Instant;
@@ -117,6 +117,7 @@ impl Middlebox {
                 Media::Publish(Ingest::new(now, id, self.shard, &spec, policy))
             }
             Role::Play => Media::Play(Egress::new(now, &spec)),
+            Role::Echo => Media::Echo(Echo::default()),
         };
         let timeouts = Timeouts { dtls: config.dtls_timeout, consent: config.consent_timeout };
         Session::new(now, (id, generation), spec, flow, &self.common.dtls, timeouts, media)

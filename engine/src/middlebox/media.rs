@@ -24,14 +24,17 @@ impl Middlebox {
     ) -> Result<(), Discard> {
         let session = &mut self.sessions[key];
         let outcome = match (protocol, &session.media) {
+            // STUN goes by its ufrag, not by its flow.
+            (Protocol::Stun, _) => return Err(Discard::StunMalformed),
             (Protocol::Dtls, _) => session.handle_dtls(now, datagram, out),
             (Protocol::Rtcp, Media::Play(_)) => {
                 let histories = self.streams.histories(session.stream);
                 session.handle_egress_srtcp(now, datagram, histories, out)?
             }
+            (protocol, Media::Echo(_)) => {
+                session.handle_echo(datagram, protocol == Protocol::Rtcp, out).map(|()| Outcome::Nothing)?
+            }
             (Protocol::Rtp, Media::Play(_)) => return Err(Discard::NotAPublisher),
-            // STUN goes by its ufrag, not by its flow.
-            (Protocol::Stun, _) => return Err(Discard::StunMalformed),
             (protocol, Media::Publish(_)) => {
                 let stream = session.stream;
                 let batch = self.streams.find(stream).and_then(|entry| entry.batch.as_mut());
@@ -146,8 +149,10 @@ impl Middlebox {
     /// Gives a viewer the stream's publisher, as far as it is known, and asks that for a keyframe.
     pub(super) fn bind_viewer<S: Sink>(&mut self, now: Instant, key: usize, out: &mut Outbox<S>) {
         let session = &mut self.sessions[key];
-        if let Media::Publish(_) = session.media {
-            return self.request_all_keyframes(now, key, out);
+        match session.media {
+            Media::Publish(_) => return self.request_all_keyframes(now, key, out),
+            Media::Echo(_) => return,
+            Media::Play(_) => {}
         }
         let source = self.streams.find(session.stream).and_then(|entry| entry.source.clone());
         if let Some(source) = source {

@@ -272,6 +272,7 @@ impl Middlebox {
         match role {
             Role::Publish => self.set_publisher(key, stream),
             Role::Play => self.streams.add_viewer(stream, key),
+            Role::Echo => {}
         }
         self.stats.sessions.set(self.sessions.len() as u64);
         self.notices.push_back(Notice::Nominated(id, flow.remote));
@@ -347,7 +348,9 @@ impl Middlebox {
             }
         }
         self.by_id.remove(&session.id);
-        self.streams.remove(session.stream, key);
+        if session.role() != Role::Echo {
+            self.streams.remove(session.stream, key);
+        }
         self.strangers.forget(now, session.id);
         self.wake_sweep(now);
         self.stats.sessions.set(self.sessions.len() as u64);

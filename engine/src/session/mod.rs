@@ -3,6 +3,7 @@
 //! Leaves to others: whose a datagram is (`middlebox`), and what happens to media between sessions (`forward`).
 
 mod account;
+mod echo;
 mod egress;
 mod feed;
 mod ingest;
@@ -11,7 +12,8 @@ mod reports;
 mod srtp;
 
 pub(crate) use account::{Account, CheckLog};
-pub(crate) use egress::Egress;
+pub(crate) use echo::Echo;
+pub(crate) use egress::{Egress, Sent};
 pub(crate) use ingest::{Ingest, IngestPolicy};
 pub(crate) use srtp::Srtp;
 
@@ -35,6 +37,8 @@ pub(crate) enum Media {
     Publish(Ingest),
     /// The client receives.
     Play(Egress),
+    /// The client gets back what it sends.
+    Echo(Echo),
 }
 
 /// What the shard has to do after a session was touched.
@@ -140,6 +144,7 @@ impl Session {
         match self.media {
             Media::Publish(_) => Role::Publish,
             Media::Play(_) => Role::Play,
+            Media::Echo(_) => Role::Echo,
         }
     }
 
@@ -270,6 +275,27 @@ impl Session {
         Ok(if tracks == 0 { Outcome::Nothing } else { Outcome::Keyframe(tracks) })
     }
 
+    /// Takes an RTP or RTCP packet of an echo session, and returns it.
+    pub(crate) fn handle_echo<S: Sink>(
+        &mut self,
+        packet: &mut [u8],
+        is_rtcp: bool,
+        out: &mut Outbox<S>,
+    ) -> Result<(), Discard> {
+        let srtp = self.srtp.as_mut().ok_or(Discard::NotKeyed)?;
+        let Media::Echo(echo) = &mut self.media else { return Err(Discard::NotAPublisher) };
+        if is_rtcp {
+            return Echo::handle_rtcp(packet, (self.flow, srtp), out);
+        }
+        let bytes = packet.len() as u64;
+        let sent = echo.handle_rtp(packet, (self.flow, srtp), out)?;
+        self.totals.rx_packets += 1;
+        self.totals.rx_bytes += bytes;
+        self.totals.tx_packets += sent.packets;
+        self.totals.tx_bytes += sent.bytes;
+        Ok(())
+    }
+
     /// Sends a viewer what a turn brought. True when its next timeout has changed.
     pub(crate) fn deliver<S: Sink>(&mut self, now: Instant, turn: &Turn<'_>, out: &mut Outbox<S>) -> bool {
         let (Some(srtp), Media::Play(egress)) = (&mut self.srtp, &mut self.media) else { return false };
@@ -291,7 +317,7 @@ impl Session {
     pub(crate) fn join(&mut self, now: Instant, histories: &[History]) -> u32 {
         match &mut self.media {
             Media::Play(egress) => egress.join(now, histories),
-            Media::Publish(_) => 0,
+            Media::Publish(_) | Media::Echo(_) => 0,
         }
     }
 
@@ -307,7 +333,7 @@ impl Session {
     pub(crate) fn take_layers(&mut self) -> Vec<(usize, Vec<LayerState>)> {
         match &mut self.media {
             Media::Publish(ingest) => ingest.take_layers(),
-            Media::Play(_) => Vec::new(),
+            Media::Play(_) | Media::Echo(_) => Vec::new(),
         }
     }
 
@@ -319,6 +345,7 @@ impl Session {
         let reports = match &self.media {
             Media::Publish(ingest) => ingest.next_timeout(),
             Media::Play(egress) => egress.next_timeout(),
+            Media::Echo(_) => None,
         };
         [handshake, reports, silence, self.dtls.next_timeout()].into_iter().flatten().fold(consent, Instant::min)
     }
@@ -369,6 +396,7 @@ impl Session {
                 ingest.handle_timeout(now, self.flow, srtp, out);
                 0
             }
+            Media::Echo(_) => 0,
             Media::Play(egress) => {
                 let wire = (self.flow, srtp);
                 let (sent, keyframes) = egress.handle_timeout(now, histories, wire, &mut self.account, out);

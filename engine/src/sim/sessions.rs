@@ -204,3 +204,29 @@ fn a_client_hello_that_overtakes_the_claims_outcome_is_answered_without_being_se
     let records: Vec<u8> = node.outbox.sink().0.iter().map(|(_, datagram)| datagram[0]).collect();
     assert!(records.contains(&22), "a flight of handshake records answers: {records:?}");
 }
+
+#[test]
+fn an_echo_returns_every_packet_to_its_sender_alone() {
+    let mut world = World::new(2, Conditions::perfect());
+    let spec = world.spec(Role::Echo);
+    let (seat, session) = world.join_with(spec, 5000);
+    let (viewer, _) = world.join(Role::Play, 5001);
+    world.connect(&[seat, viewer]);
+    let mut sent = Vec::new();
+    for seq in 0..300u32 {
+        let packet = crate::testing::rtp_packet(96, 0x1001, (65_400 + seq) as u16, seq * 900, 50);
+        assert!(world.seats[seat].client.send_rtp(&packet, (65_400 + seq) >> 16));
+        sent.push(Received::Rtp(packet));
+        world.run(Duration::from_millis(5));
+    }
+    let mut room = [0; 100];
+    let len = oneport_rtp::rtcp::write_bye(&mut room, Ssrc(0x1001), "echo").unwrap();
+    assert!(world.seats[seat].client.send_rtcp(&room[..len]));
+    sent.push(Received::Rtcp(room[..len].to_vec()));
+    world.run(Duration::from_millis(50));
+    assert_eq!(world.seats[seat].received, sent);
+    assert!(world.seats[viewer].received.is_empty());
+    world.directory.close(session, EndReason::Deleted).unwrap();
+    world.run(Duration::from_millis(50));
+    assert_eq!(world.ended[&session].2.tx_packets, 300);
+}

@@ -59,6 +59,7 @@ impl Account {
             role: match trace.opening.role {
                 Role::Publish => "publish",
                 Role::Play => "play",
+                Role::Echo => "echo",
             },
             stream: trace.opening.stream.to_string(),
             state: trace.state.name(),

@@ -222,6 +222,9 @@ fn connected(trace: &Trace, now: SystemTime) -> Verdict {
         return verdict("silent", "Connected, but nothing has been sent for two seconds or more.");
     }
     let codecs = trace.opening.agreed_codecs.join(", ");
+    if trace.opening.role == Role::Echo {
+        return verdict("ok", format!("Connected: everything that comes is sent back ({codecs})."));
+    }
     let verb = if trace.opening.role == Role::Publish { "sends" } else { "receives" };
     let without = if missing.is_empty() || age < PATIENCE {
         String::new()
@@ -241,6 +244,7 @@ fn without_media(trace: &Trace) -> Verdict {
         );
     }
     match trace.opening.role {
+        Role::Echo => verdict("ok", "Connected: everything that comes is sent back."),
         Role::Publish => {
             verdict("no-media", "Connected, but no media has come: the encoder has not started, or sends nothing.")
         }

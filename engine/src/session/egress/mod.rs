@@ -36,7 +36,8 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    fn add(&mut self, bytes: usize) {
+    /// One more packet, of so many bytes on the wire; none of no bytes.
+    pub(crate) fn add(&mut self, bytes: usize) {
         self.packets += u64::from(bytes > 0);
         self.bytes += bytes as u64;
     }
