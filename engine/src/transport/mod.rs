@@ -13,4 +13,5 @@
 
 pub mod dtls;
 pub mod ice;
+pub(crate) mod sctp;
 pub mod stun;
