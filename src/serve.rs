@@ -137,6 +137,7 @@ fn engine_config(config: &Config, ready: &Ready) -> oneport_engine::config::Conf
         history_age: config.media.history,
         start_group: config.media.start_group,
         keyframe_interval: config.media.keyframe_interval,
+        viewers_may_send: config.data.viewers_may_send,
         publisher_max_bitrate_bps: u64::from(config.media.remb_kbps) * 1000,
         ..oneport_engine::config::Config::default()
     }
@@ -167,6 +168,7 @@ fn signaling_config(config: &Config) -> SignalingConfig {
         ice_servers: config.ice.clone(),
         whip: config.whip,
         whep: config.whep,
+        data: config.data.enabled,
         echo: config.echo,
     }
 }

@@ -7,6 +7,7 @@
 use crate::control::{DtlsRole, Fingerprint, LocalTransport};
 use crate::session::Srtp;
 use crate::transport::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsFault};
+use crate::transport::sctp::{ChannelEvent, ChannelSpec, DataChannels, Reliability};
 use crate::transport::stun::{Answer, BindingRequest, MAX_REQUEST};
 use openssl::error::ErrorStack;
 use std::collections::VecDeque;
@@ -44,6 +45,15 @@ pub enum Received {
     Rtp(Vec<u8>),
     /// A decrypted RTCP compound.
     Rtcp(Vec<u8>),
+    /// A message on the data channel of this label.
+    Message {
+        /// The channel's label.
+        label: String,
+        /// Bytes, or text.
+        is_binary: bool,
+        /// What it says.
+        message: Vec<u8>,
+    },
 }
 
 /// How far a client has come.
@@ -71,6 +81,8 @@ pub struct Client {
     /// No check with the present credentials was answered yet.
     unproven: bool,
     dtls: Dtls,
+    takes_data: bool,
+    data: Option<DataChannels>,
     srtp: Option<Srtp>,
     next_check: Instant,
     checks: u64,
@@ -91,6 +103,8 @@ impl Client {
             state: ClientState::Checking,
             unproven: true,
             dtls,
+            takes_data: false,
+            data: None,
             srtp: None,
             next_check: now,
             checks: 0,
@@ -104,6 +118,48 @@ impl Client {
     pub fn with_password(mut self, pwd: String) -> Client {
         self.credentials.push((self.config.ufrag.clone(), pwd));
         self
+    }
+
+    /// With data channels.
+    pub fn with_data(mut self) -> Client {
+        self.takes_data = true;
+        self.dtls.accept_data();
+        self
+    }
+
+    /// Opens a reliable and ordered data channel.
+    pub fn open_channel(&mut self, now: Instant, label: &str) {
+        if let Some(data) = &mut self.data {
+            let (label, protocol) = (label.to_owned(), String::new());
+            data.open(now, ChannelSpec { label, protocol, ordered: true, reliability: Reliability::Reliable });
+        }
+        self.drain_data();
+    }
+
+    /// Sends a message on the data channel of this label, if there is one.
+    pub fn send_message(&mut self, now: Instant, label: &str, is_binary: bool, message: &[u8]) {
+        if let Some(data) = &mut self.data
+            && let Some(channel) = data.find(label)
+        {
+            data.send(now, channel, is_binary, message);
+        }
+        self.drain_data();
+    }
+
+    fn drain_data(&mut self) {
+        let Some(data) = &mut self.data else { return };
+        while let Some(datagram) = data.poll_transmit() {
+            self.dtls.send(&datagram);
+        }
+        while let Some(event) = data.poll_event() {
+            if let ChannelEvent::Message(channel, is_binary, message) = event {
+                let label = data.spec(channel).map(|spec| spec.label.clone()).unwrap_or_default();
+                self.received.push_back(Received::Message { label, is_binary, message: message.to_vec() });
+            }
+        }
+        while let Some(datagram) = self.dtls.poll_transmit() {
+            self.transmits.push_back(datagram);
+        }
     }
 
     /// As the controlled agent: that of who answers a full-ICE server's offer (RFC 8445 §6.1.1).
@@ -133,7 +189,7 @@ impl Client {
             [0..=3, ..] => self.handle_response(now, datagram),
             [20..=63, ..] => {
                 self.dtls.handle_datagram(now, datagram);
-                self.drain_dtls();
+                self.drain_dtls(now);
             }
             [128..=191, 192..=223, ..] => {
                 let plain = self.srtp.as_mut().and_then(|srtp| srtp.unprotect_rtcp(datagram).ok());
@@ -156,7 +212,11 @@ impl Client {
         if self.state != ClientState::Checking && self.dtls.next_timeout().is_some_and(|due| due <= now) {
             // Early is what only a virtual clock can be: it stays due.
             let _ = self.dtls.handle_timeout(now);
-            self.drain_dtls();
+            self.drain_dtls(now);
+        }
+        if let Some(data) = self.data.as_mut().filter(|data| data.next_timeout().is_some_and(|due| due <= now)) {
+            data.handle_timeout(now);
+            self.drain_data();
         }
     }
 
@@ -165,7 +225,10 @@ impl Client {
         match self.state {
             ClientState::Checking => Some(self.next_check),
             ClientState::Closed | ClientState::Failed(_) => None,
-            _ => [Some(self.next_check), self.dtls.next_timeout()].into_iter().flatten().min(),
+            _ => {
+                let data = self.data.as_ref().and_then(DataChannels::next_timeout);
+                [Some(self.next_check), data, self.dtls.next_timeout()].into_iter().flatten().min()
+            }
         }
     }
 
@@ -229,7 +292,7 @@ impl Client {
     /// Says goodbye.
     pub fn close(&mut self, now: Instant) {
         self.dtls.close(now);
-        self.drain_dtls();
+        self.drain_dtls(now);
         self.state = ClientState::Closed;
     }
 
@@ -294,11 +357,11 @@ impl Client {
         }
         if self.state == ClientState::Checking {
             self.state = ClientState::Securing;
-            self.drain_dtls();
+            self.drain_dtls(now);
         }
     }
 
-    fn drain_dtls(&mut self) {
+    fn drain_dtls(&mut self, now: Instant) {
         while let Some(datagram) = self.dtls.poll_transmit() {
             self.transmits.push_back(datagram);
         }
@@ -306,12 +369,22 @@ impl Client {
             self.state = match event {
                 DtlsEvent::Connected { profile, keying_material } => {
                     self.srtp = Srtp::new(profile, &keying_material, self.config.dtls_role);
+                    if self.takes_data {
+                        self.data = Some(DataChannels::begin(self.config.dtls_role == DtlsRole::Client, now));
+                    }
                     ClientState::Connected
+                }
+                DtlsEvent::Data(datagram) => {
+                    if let Some(data) = &mut self.data {
+                        data.handle_datagram(now, &datagram);
+                    }
+                    continue;
                 }
                 DtlsEvent::Closed => ClientState::Closed,
                 DtlsEvent::Failed(fault) => ClientState::Failed(fault),
             };
         }
+        self.drain_data();
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Config {
     pub start_group: Duration,
     /// What a publisher without transport-cc is told that it may send (REMB), in bit/s. Default 20 Mbit/s.
     pub publisher_max_bitrate_bps: u64,
+    /// Whether viewers' messages on data channels go to the publisher. Default false.
+    pub viewers_may_send: bool,
     /// First retransmission timeout of DTLS; it doubles. Default 100 ms.
     pub dtls_initial_rto: Duration,
     /// `SO_RCVBUF` of each shard's socket, in bytes. Default 4 MiB.
@@ -54,6 +56,7 @@ impl Default for Config {
             history_age: Duration::from_secs(1),
             start_group: Duration::from_secs(10),
             publisher_max_bitrate_bps: 20_000_000,
+            viewers_may_send: false,
             dtls_initial_rto: Duration::from_millis(100),
             receive_buffer: 4 << 20,
             send_buffer: 4 << 20,

@@ -304,6 +304,8 @@ pub struct SessionSpec {
     pub dtls_role: DtlsRole,
     /// The peer's certificate fingerprints; one that matches is enough (RFC 8122 §5). Never empty.
     pub fingerprints: Vec<Fingerprint>,
+    /// Data channels were agreed on (RFC 8841).
+    pub data: bool,
     /// Reduced-size RTCP (RFC 5506) may be sent.
     pub reduced_size: bool,
     /// One for each m-section that was accepted, in order.

@@ -365,6 +365,7 @@ mod tests {
             replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: vec![],
+            data: false,
             reduced_size: false,
             tracks: vec![],
         }

@@ -83,6 +83,7 @@ impl Test {
             replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: self.fingerprints.clone(),
+            data: false,
             reduced_size: false,
             tracks: tracks(role),
         };

@@ -3,6 +3,8 @@
 use crate::control::{EndReason, LayerState, SessionId, SessionSpec, Step, StreamId, Totals};
 use crate::flow::Flow;
 use crate::forward::{Batch, Source};
+use crate::transport::sctp::ChannelSpec;
+use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -50,6 +52,17 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// Something that happened on a publisher's data channels, which are told apart by their labels.
+#[derive(Clone, Debug)]
+pub(crate) enum ChannelNews {
+    /// One was opened.
+    Opened(ChannelSpec),
+    /// A message came on the channel of this label: whether it is binary, and its bytes.
+    Message(String, bool, Bytes),
+    /// One was closed.
+    Closed(String),
+}
+
 /// From one shard to another.
 #[derive(Debug)]
 pub(crate) enum Mesh {
@@ -57,6 +70,10 @@ pub(crate) enum Mesh {
     Media(StreamId, Arc<Batch>),
     /// Who publishes a stream, ahead of its media, and its last groups of pictures.
     Source(StreamId, Arc<Source>, Option<Box<Batch>>),
+    /// Something that happened on a publisher's data channels.
+    Channel(StreamId, Arc<ChannelNews>),
+    /// A viewer's message for the publisher, on the channel of this label: whether it is binary, and its bytes.
+    ViewerMessage(SessionId, String, bool, Bytes),
     /// A viewer needs a keyframe of a publisher's track.
     Keyframe(SessionId, u8),
     /// A datagram for a session of the receiving shard.

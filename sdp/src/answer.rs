@@ -70,7 +70,10 @@ pub(crate) fn write_description(negotiated: &Negotiated, local: &LocalDescriptio
         let mut section = open_section(media, &candidates);
         if media.accepted {
             write_transport(&mut section, local, setup);
-            rtp_section::write_rtp(&mut section, media);
+            match media.max_message_size {
+                Some(size) => write_data(&mut section, size),
+                None => rtp_section::write_rtp(&mut section, media),
+            }
             if let Some(source) = local.sources.get(index).and_then(Option::as_ref) {
                 rtp_section::write_source(&mut section, source);
             }
@@ -92,7 +95,9 @@ fn open_section(media: &NegotiatedMedia, candidates: &[Candidate]) -> Media {
     let mut default = candidates.first().map_or(unknown, Candidate::address);
     let mut format_list = media.format_list.clone();
     if media.accepted {
-        format_list = rtp_section::format_list(media);
+        if media.max_message_size.is_none() {
+            format_list = rtp_section::format_list(media);
+        }
     } else {
         default = SocketAddr::new(unknown.ip(), 0);
     }
@@ -111,8 +116,16 @@ fn open_section(media: &NegotiatedMedia, candidates: &[Candidate]) -> Media {
     if let Some(mid) = media.mid {
         section.add_attribute_with_value("mid", mid);
     }
-    section.add_attribute_from_str(media.direction.as_str());
+    if media.max_message_size.is_none() {
+        section.add_attribute_from_str(media.direction.as_str());
+    }
     section
+}
+
+/// RFC 8841 §5 and §6. The port is ours, whatever the client's.
+fn write_data(section: &mut Media, max_message_size: u32) {
+    section.add_attribute_with_value("sctp-port", 5000);
+    section.add_attribute_with_value("max-message-size", max_message_size);
 }
 
 fn write_transport(section: &mut Media, local: &LocalDescription, setup: &str) {

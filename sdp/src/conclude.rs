@@ -25,8 +25,18 @@ pub(crate) fn conclude(
     if let Some(line) = offer.ice_lite {
         return Err(Rejection::IceLite { line });
     }
-    let accepted: Vec<&OfferedMedia> =
-        offer.media.iter().zip(&chosen).filter(|(_, choice)| choice.is_some()).map(|(media, _)| media).collect();
+    if chosen.iter().all(Option::is_none) {
+        return Err(Rejection::NothingUsable { sections: Section::all_of(offer) });
+    }
+    let is_accepted =
+        |media: &OfferedMedia, choice: &Option<Choice>| choice.is_some() || data_of(media, offer, ours).is_some();
+    let accepted: Vec<&OfferedMedia> = offer
+        .media
+        .iter()
+        .zip(&chosen)
+        .filter(|(media, choice)| is_accepted(media, choice))
+        .map(|(media, _)| media)
+        .collect();
     let tagged = *accepted.first().ok_or(Rejection::NothingUsable { sections: Section::all_of(offer) })?;
     let stray = accepted.iter().find(|media| accepted.len() > 1 && !offer.bundles(media));
     if let Some(stray) = stray {
@@ -40,7 +50,10 @@ pub(crate) fn conclude(
     let (transport, setup) = transport_of(tagged, &accepted)?;
     let no_credentials = || Rejection::NoIceCredentials { section: Section::of(tagged) };
     let (ice_ufrag, ice_pwd) = transport.ice.ok_or_else(no_credentials)?;
-    let media = offer.media.iter().zip(chosen).map(|(media, choice)| negotiated_media(media, choice, ours, role));
+    let media = offer.media.iter().zip(chosen).map(|(media, choice)| match data_of(media, offer, ours) {
+        Some(max_message_size) => data_section(media, max_message_size, ours, role),
+        None => negotiated_media(media, choice, ours, role),
+    });
     Ok(Negotiated {
         ice_ufrag,
         ice_pwd,
@@ -79,6 +92,16 @@ fn transport_of(tagged: &OfferedMedia, accepted: &[&OfferedMedia]) -> Result<(Tr
     }
 }
 
+/// The largest message of a section of data channels that is accepted. Without BUNDLE it would be a transport of its own.
+fn data_of(media: &OfferedMedia, offer: &Offer, ours: &Capabilities) -> Option<u32> {
+    ours.max_message_size.filter(|_| media.is_data() && !media.disabled && offer.bundles(media))
+}
+
+fn data_section(media: &OfferedMedia, max_message_size: u32, ours: &Capabilities, role: Role) -> NegotiatedMedia {
+    let section = negotiated_media(media, None, ours, role);
+    NegotiatedMedia { accepted: true, max_message_size: Some(max_message_size), ..section }
+}
+
 fn negotiated_media(media: &OfferedMedia, choice: Option<Choice>, ours: &Capabilities, role: Role) -> NegotiatedMedia {
     let accepted = choice.is_some();
     let mut formats = choice.map(|choice| choice.formats).unwrap_or_default();
@@ -93,6 +116,7 @@ fn negotiated_media(media: &OfferedMedia, choice: Option<Choice>, ours: &Capabil
     NegotiatedMedia {
         kind: media.kind.clone(),
         mid: media.mid,
+        max_message_size: None,
         accepted,
         formats,
         extensions,

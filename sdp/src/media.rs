@@ -150,6 +150,8 @@ pub struct OfferedMedia {
     pub rids: Vec<OfferedRid>,
     /// The layers that the client would send by `a=simulcast`, each with its alternatives. Empty without simulcast.
     pub simulcast: Vec<Vec<Alternative>>,
+    /// `a=sctp-port` of a section of data channels (RFC 8841 §5).
+    pub sctp_port: Option<u16>,
     /// Transport protocol of the m-line.
     pub protocol: String,
     /// The m-line's format list as it came.
@@ -203,6 +205,7 @@ impl OfferedMedia {
             ssrc_groups,
             rids: simulcast::rids(attributes),
             simulcast: simulcast::sent(attributes),
+            sctp_port: attributes.value("sctp-port").and_then(|port| port.parse().ok()),
             protocol: media.proto.clone(),
             format_list: media.fmt.clone(),
             disabled: media.port == 0 && !attributes.has("bundle-only"),
@@ -216,6 +219,12 @@ impl OfferedMedia {
 }
 
 impl OfferedMedia {
+    /// Whether it is a section of data channels (RFC 8841 §4).
+    pub fn is_data(&self) -> bool {
+        let is_application = matches!(&self.kind, Kind::Other(name) if name.eq_ignore_ascii_case("application"));
+        is_application && self.protocol.to_ascii_uppercase().ends_with("DTLS/SCTP") && self.sctp_port.is_some()
+    }
+
     /// Whether it leaves the DTLS role to the other side, as only an offer may.
     pub(crate) fn is_actpass(&self) -> bool {
         self.transport.setup.as_deref().is_some_and(|setup| setup.eq_ignore_ascii_case("actpass"))

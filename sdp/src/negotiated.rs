@@ -23,6 +23,8 @@ pub struct Capabilities {
     pub rtx: bool,
     /// A publisher may send its video in several layers (RFC 8853).
     pub simulcast: bool,
+    /// Data channels (RFC 8841): the largest message that is taken, in bytes.
+    pub max_message_size: Option<u32>,
     /// What a publisher is told of the bitrate of its video.
     pub bitrates: Option<Bitrates>,
 }
@@ -81,6 +83,8 @@ pub struct NegotiatedMedia {
     pub kind: Kind,
     /// `a=mid` of the offer.
     pub mid: Option<Mid>,
+    /// What is answered for a section of data channels: the largest message that is taken, in bytes.
+    pub max_message_size: Option<u32>,
     /// Whether the section is used; otherwise it is answered with port 0.
     pub accepted: bool,
     /// The accepted formats, the preferred one first.

@@ -25,6 +25,9 @@ use std::net::{IpAddr, SocketAddr};
 const KEYFRAME_FEEDBACK: [(&str, KeyframeRequest); 2] =
     [("nack pli", KeyframeRequest::Pli), ("ccm fir", KeyframeRequest::Fir)];
 
+/// The largest message of a data channel that the engine takes.
+const MAX_MESSAGE_SIZE: u32 = 65_536;
+
 /// The rest of the feedback that is honoured (RFC 4585 §4.2).
 const NACK: &str = "nack";
 const TRANSPORT_CC: &str = "transport-cc";
@@ -49,6 +52,8 @@ pub(crate) struct Terms {
     pub(crate) codecs: Vec<Codec>,
     /// What a publisher is told of the bitrate of its video.
     pub(crate) bitrates: Option<Bitrates>,
+    /// Whether data channels are accepted.
+    pub(crate) data: bool,
 }
 
 /// What the engine honours at this time, within the terms.
@@ -63,6 +68,7 @@ fn capabilities(terms: &Terms, role: Role) -> Capabilities {
         video_feedback: [NACK, TRANSPORT_CC, REMB].into_iter().chain(KEYFRAME_FEEDBACK.map(|(name, _)| name)).collect(),
         rtx: true,
         simulcast: true,
+        max_message_size: terms.data.then_some(MAX_MESSAGE_SIZE),
     }
 }
 
@@ -180,7 +186,8 @@ impl Agreement {
                 Setup::Passive => DtlsRole::Server,
             },
             fingerprints: fingerprints.collect(),
-            reduced_size: self.accepted().all(|(_, media)| media.rtcp_rsize),
+            data: self.accepted().any(|(_, media)| media.max_message_size.is_some()),
+            reduced_size: self.accepted().filter(|(_, media)| media.kind.media().is_some()).all(|(_, m)| m.rtcp_rsize),
             tracks: self.accepted().filter_map(|(index, media)| self.track(index, media, egress)).collect(),
         }
     }
@@ -293,8 +300,9 @@ fn description(
     egress: &Egress,
 ) -> LocalDescription {
     let fingerprints = local.fingerprints.iter().map(|own| (own.digest.name().to_owned(), own.bytes.clone()));
-    let source =
-        |(index, media): (usize, &NegotiatedMedia)| (sends && media.accepted).then(|| source(index, media, egress));
+    let source = |(index, media): (usize, &NegotiatedMedia)| {
+        (sends && media.accepted && media.kind.media().is_some()).then(|| source(index, media, egress))
+    };
     LocalDescription {
         ice_ufrag: local.ufrag.clone(),
         ice_pwd: local.pwd.clone(),

@@ -60,6 +60,8 @@ pub struct SignalingConfig {
     pub whip: WhipConfig,
     /// How viewers are treated.
     pub whep: WhepConfig,
+    /// Whether data channels are accepted. By default.
+    pub data: bool,
     /// Whether clients may have everything sent back that they send. Not by default.
     pub echo: bool,
 }
@@ -80,6 +82,7 @@ impl Default for SignalingConfig {
             ice_servers: IceServersConfig::default(),
             whip: WhipConfig::default(),
             whep: WhepConfig::default(),
+            data: true,
             echo: false,
         }
     }
@@ -269,7 +272,7 @@ impl Signaling {
         }
         let told = self.config.video_bitrate;
         let bitrates = (told != Bitrates::default()).then_some(told);
-        Ok(Terms { codecs, bitrates })
+        Ok(Terms { codecs, bitrates, data: self.config.data })
     }
 
     /// Takes note of what came by HTTP for a session.

@@ -111,6 +111,8 @@ pub(super) const KEYS: &[Key] = &[
     }),
     key("whep", "wait_s", |c, v| put(&mut c.whep.wait, value::seconds(v, 1..=HOUR_S))),
     key("whep", "counter_offer_s", |c, v| put(&mut c.whep.counter_offer, value::seconds(v, 1..=HOUR_S))),
+    key("data", "enabled", |c, v| put(&mut c.data.enabled, value::switch(v))),
+    key("data", "viewers_may_send", |c, v| put(&mut c.data.viewers_may_send, value::switch(v))),
     key("echo", "enabled", |c, v| put(&mut c.echo, value::switch(v))),
     key("media", "listen", |c, v| put(&mut c.media.listen, value::listen(v))),
     key("media", "public_addresses", |c, v| {

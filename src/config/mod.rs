@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) whip: WhipConfig,
     /// How viewers are treated.
     pub(crate) whep: WhepConfig,
+    /// Data channels.
+    pub(crate) data: Data,
     /// Whether clients may have everything sent back. Default: no.
     pub(crate) echo: bool,
     /// The UDP port and what passes through it.
@@ -103,6 +105,21 @@ impl Default for Http {
             trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::default(),
         }
+    }
+}
+
+/// `[data]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Data {
+    /// Whether they are accepted. Default: yes.
+    pub(crate) enabled: bool,
+    /// Whether viewers' messages go to the publisher. Default: no.
+    pub(crate) viewers_may_send: bool,
+}
+
+impl Default for Data {
+    fn default() -> Data {
+        Data { enabled: true, viewers_may_send: false }
     }
 }
 

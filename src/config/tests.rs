@@ -111,6 +111,9 @@ takeover = "replace"
 no_publisher = "wait"
 wait_s = 15
 counter_offer_s = 16
+[data]
+enabled = false
+viewers_may_send = true
 [echo]
 enabled = true
 [media]
@@ -172,6 +175,7 @@ fn every_value() -> Config {
             wait: Duration::from_secs(15),
             counter_offer: Duration::from_secs(16),
         },
+        data: Data { enabled: false, viewers_may_send: true },
         echo: true,
         media: Media {
             listen: ListenAddress::At("127.0.0.1:82".parse().unwrap()),

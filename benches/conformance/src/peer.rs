@@ -258,6 +258,7 @@ impl Peer {
         while let Some(received) = self.client.poll_received() {
             match received {
                 Received::Rtp(packet) => self.inbox.take_rtp(&packet),
+                Received::Message { .. } => {}
                 Received::Rtcp(compound) => self.inbox.take_rtcp(&compound),
             }
         }

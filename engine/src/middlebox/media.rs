@@ -5,7 +5,7 @@ use super::{Middlebox, Protocol};
 use crate::config::Config;
 use crate::control::{SessionId, StreamId};
 use crate::forward::{Batch, HistoryLimits, Source, Turn};
-use crate::message::Mesh;
+use crate::message::{ChannelNews, Mesh};
 use crate::outbox::{Outbox, Sink};
 use crate::session::{Media, Outcome};
 use crate::stats::Discard;
@@ -118,7 +118,10 @@ impl Middlebox {
         }
         let groups = entry.groups(now).map(Box::new);
         let is_new_needed = groups.is_none();
+        let channels = entry.channels.clone();
         self.mesh.push_back((shard, Mesh::Source(stream, source, groups)));
+        let opened = |spec| (shard, Mesh::Channel(stream, Arc::new(ChannelNews::Opened(spec))));
+        self.mesh.extend(channels.into_iter().map(opened));
         if is_new_needed {
             self.request_all_keyframes(now, key, out);
         }
@@ -160,6 +163,7 @@ impl Middlebox {
             if session.is_connected() {
                 let wanted = session.join(now, self.streams.histories(session.stream));
                 self.request_viewer_keyframes(now, key, wanted, out);
+                self.open_channels(now, key, out);
                 self.schedule(key);
             }
         }

@@ -12,6 +12,7 @@
 
 mod allowance;
 mod claims;
+mod data;
 mod media;
 pub(crate) mod strangers;
 mod streams;
@@ -193,6 +194,10 @@ impl Middlebox {
                 self.deliver(now, stream, &batch, out);
             }
             Mesh::Source(stream, source, groups) => self.set_source(now, stream, &source, groups.as_deref(), out),
+            Mesh::Channel(stream, news) => self.handle_channel_news(now, stream, &news, out),
+            Mesh::ViewerMessage(publisher, label, is_binary, message) => {
+                self.handle_viewer_message(now, publisher, &label, (is_binary, message), out);
+            }
             Mesh::Keyframe(publisher, track) => self.request_keyframe(now, publisher, usize::from(track), out),
             Mesh::Datagram(flow, mut datagram) => self.handle_datagram(now, flow, &mut datagram, out),
         }
@@ -302,6 +307,7 @@ impl Middlebox {
             Outcome::Keyframe(tracks) => self.request_viewer_keyframes(now, key, tracks, out),
             Outcome::Ended(reason) => return self.end(now, key, reason, out),
         }
+        self.pass_data(now, key, out);
         self.tell(key);
         self.schedule(key);
     }

@@ -2,6 +2,7 @@
 
 use crate::control::{StreamId, TrackSpec};
 use crate::forward::{Batch, History, HistoryLimits, Item, Source};
+use crate::transport::sctp::ChannelSpec;
 use oneport_rtp::packet::RtpPacket;
 use oneport_rtp::payload::MediaKind;
 use oneport_rtp::sender_clock::SenderClock;
@@ -22,6 +23,8 @@ pub(super) struct Stream {
     pub source: Option<Arc<Source>>,
     /// What our publisher sent in this turn.
     pub batch: Option<Batch>,
+    /// The data channels that the publisher has open.
+    pub channels: Vec<ChannelSpec>,
     /// What the source's tracks brought of late, one for each.
     pub histories: Vec<History>,
 }
@@ -35,6 +38,7 @@ impl Stream {
         };
         self.histories = source.tracks.iter().map(|track| History::new(of(track))).collect();
         self.source = Some(source);
+        self.channels.clear();
     }
 
     /// Remembers what a batch brought.
@@ -111,6 +115,7 @@ impl Streams {
             entry.subscribers.clear();
             entry.source = None;
             entry.histories.clear();
+            entry.channels.clear();
         }
         entry.viewers.retain(|viewer| *viewer != key);
         if entry.is_idle() {

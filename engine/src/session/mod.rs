@@ -24,6 +24,7 @@ use crate::middlebox::strangers::MAX_FLOWS;
 use crate::outbox::{Outbox, Sink};
 use crate::stats::Discard;
 use crate::transport::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsFault};
+use crate::transport::sctp::{ChannelEvent, DataChannels};
 use oneport_rtp::packet::RtpPacket;
 use oneport_rtp::payload::{self, MediaKind};
 use openssl::error::ErrorStack;
@@ -94,6 +95,8 @@ pub(crate) struct Session {
     flows: Vec<Flow>,
     dtls: Dtls,
     dtls_role: DtlsRole,
+    /// Where they were agreed on.
+    data: Option<Box<DataChannels>>,
     srtp: Option<Srtp>,
     timeouts: Timeouts,
     nominated_at: Instant,
@@ -118,7 +121,11 @@ impl Session {
         timeouts: Timeouts,
         media: Media,
     ) -> Result<Session, ErrorStack> {
-        let dtls = Dtls::new(context, spec.dtls_role, spec.fingerprints, now)?;
+        let mut dtls = Dtls::new(context, spec.dtls_role, spec.fingerprints, now)?;
+        let data = spec.data.then(|| Box::new(DataChannels::new(spec.dtls_role == DtlsRole::Client)));
+        if data.is_some() {
+            dtls.accept_data();
+        }
         Ok(Session {
             id,
             stream: spec.stream,
@@ -127,6 +134,7 @@ impl Session {
             flows: vec![flow],
             dtls,
             dtls_role: spec.dtls_role,
+            data,
             srtp: None,
             timeouts,
             nominated_at: now,
@@ -347,7 +355,8 @@ impl Session {
             Media::Play(egress) => egress.next_timeout(),
             Media::Echo(_) => None,
         };
-        [handshake, reports, silence, self.dtls.next_timeout()].into_iter().flatten().fold(consent, Instant::min)
+        let data = self.data.as_ref().and_then(|data| data.next_timeout());
+        [handshake, reports, silence, data, self.dtls.next_timeout()].into_iter().flatten().fold(consent, Instant::min)
     }
 
     /// Does what is due.
@@ -362,6 +371,10 @@ impl Session {
         }
         if self.srtp.is_none() && now >= self.nominated_at + self.timeouts.dtls {
             return Outcome::Ended(EndReason::DtlsTimeout);
+        }
+        if let Some(data) = self.data.as_mut().filter(|data| data.next_timeout().is_some_and(|due| due <= now)) {
+            data.handle_timeout(now);
+            self.send_data(out);
         }
         let keyframes = self.send_due(now, histories, out);
         if keyframes != 0 {
@@ -428,6 +441,11 @@ impl Session {
                     }
                     outcome = Outcome::Connected(profile.name());
                 }
+                DtlsEvent::Data(datagram) => {
+                    if let Some(data) = &mut self.data {
+                        data.handle_datagram(now, &datagram);
+                    }
+                }
                 DtlsEvent::Closed => return Outcome::Ended(EndReason::ClosedByPeer),
                 DtlsEvent::Failed(DtlsFault::FingerprintMismatch) => {
                     return Outcome::Ended(EndReason::FingerprintMismatch);
@@ -435,7 +453,33 @@ impl Session {
                 DtlsEvent::Failed(fault) => return Outcome::Ended(EndReason::DtlsFailed(fault.to_string())),
             }
         }
+        self.send_data(out);
         outcome
+    }
+
+    /// Sends what waits on the data channels.
+    fn send_data<S: Sink>(&mut self, out: &mut Outbox<S>) {
+        let Some(data) = &mut self.data else { return };
+        while let Some(datagram) = data.poll_transmit() {
+            self.dtls.send(&datagram);
+        }
+        self.send_dtls(out);
+    }
+
+    /// The session's data channels, where it has any, to be used by `use_them`; what that sends goes out at once.
+    pub(crate) fn with_data<S: Sink, T>(
+        &mut self,
+        out: &mut Outbox<S>,
+        use_them: impl FnOnce(&mut DataChannels) -> T,
+    ) -> Option<T> {
+        let used = use_them(self.data.as_mut()?);
+        self.send_data(out);
+        Some(used)
+    }
+
+    /// What happened on a data channel. None, for sessions without.
+    pub(crate) fn poll_channel_event(&mut self) -> Option<ChannelEvent> {
+        self.data.as_mut()?.poll_event()
     }
 }
 

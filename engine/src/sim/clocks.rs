@@ -87,6 +87,7 @@ fn skew_stays_within_5_ms_over_an_hour_of_drift_and_jitter() {
                     let reported = reported.wrapping_sub(NTP_BASE) as i64 as f64 / (1u64 << 32) as f64;
                     errors[place] = Some(reported + since - captured);
                 }
+                Received::Message { .. } => {}
             }
         }
         if let [Some(video), Some(audio)] = errors {
@@ -115,7 +116,7 @@ fn sound_goes_on_when_the_picture_stalls_and_the_other_way_round() {
     let count = |ssrc| {
         let packets = world.seats[viewer].received.iter().filter_map(|received| match received {
             Received::Rtp(bytes) => RtpPacket::parse(bytes).ok(),
-            Received::Rtcp(_) => None,
+            _ => None,
         });
         packets.filter(|packet| packet.ssrc() == Ssrc(ssrc)).count()
     };

@@ -93,7 +93,7 @@ impl Encoder {
 fn frames(world: &World, viewer: usize) -> Vec<(u16, u32, u8, bool)> {
     let packets = world.seats[viewer].received.iter().filter_map(|received| match received {
         Received::Rtp(bytes) => oneport_rtp::packet::RtpPacket::parse(bytes).ok(),
-        Received::Rtcp(_) => None,
+        _ => None,
     });
     let video = packets.filter(|packet| packet.ssrc() == Ssrc(0x2001));
     video

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod clocks;
+mod data;
 mod layers;
 mod network;
 mod recovery;
@@ -87,6 +88,8 @@ struct World {
     network: Network<Packet>,
     seats: Vec<Seat>,
     ended: HashMap<SessionId, (Instant, EndReason, Totals)>,
+    /// Whether clients have data channels.
+    takes_data: bool,
     /// What was told, but for the ends.
     told: Vec<Event>,
     stopped: bool,
@@ -136,6 +139,7 @@ impl World {
             network: Network::new(conditions),
             seats: Vec::new(),
             ended: HashMap::new(),
+            takes_data: false,
             told: Vec::new(),
             stopped: false,
         }
@@ -148,6 +152,7 @@ impl World {
             replaces: None,
             dtls_role: DtlsRole::Server,
             fingerprints: self.fingerprints.clone(),
+            data: self.takes_data,
             reduced_size: false,
             tracks: tracks(role),
         }
@@ -181,6 +186,7 @@ impl World {
         };
         let config = ClientConfig { remote, ufrag: "peer".to_owned(), dtls_role };
         let client = Client::new(self.now, config, &self.context).unwrap();
+        let client = if self.takes_data { client.with_data() } else { client };
         self.seats.push(Seat {
             client,
             address: address(port),

@@ -37,7 +37,7 @@ pub(super) fn video(world: &World, viewer: usize) -> Vec<(u16, u32, u8)> {
 fn rtp(world: &World, viewer: usize, payload_type: u8, ssrc: u32) -> Vec<(u16, u32, u8)> {
     let packets = world.seats[viewer].received.iter().filter_map(|received| match received {
         Received::Rtp(bytes) => RtpPacket::parse(bytes).ok(),
-        Received::Rtcp(_) => None,
+        _ => None,
     });
     packets
         .filter(|packet| packet.ssrc() == Ssrc(ssrc) && packet.payload_type() == PayloadType(payload_type))

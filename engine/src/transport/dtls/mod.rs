@@ -52,8 +52,8 @@ const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 const ALERT_REASONS: libc::c_int = 1000;
 /// `SSL_R_READ_TIMEOUT_EXPIRED`: the retransmissions came to their end.
 const READ_TIMEOUT_EXPIRED: libc::c_int = 312;
-/// Application data that a peer sends in spite of all is read by pieces of this size, and dropped.
-const DISCARD: usize = 2048;
+/// Application data is read by pieces of this size. SCTP's packets are smaller; what is not SCTP is nobody's.
+const RECORD: usize = 2048;
 
 /// What a session's DTLS has to say.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ pub enum DtlsEvent {
         /// The keys for it.
         keying_material: KeyingMaterial,
     },
+    /// A record of application data, where [`Dtls::accept_data`] was called.
+    Data(Vec<u8>),
     /// The peer's close_notify. Ours is queued in answer. Nothing follows.
     Closed,
     /// The handshake failed, or the peer ended the association with a fatal alert. Nothing follows.
@@ -120,6 +122,8 @@ pub struct Dtls {
     doubt: Option<(Instant, Alert)>,
     alert_grace: Duration,
     events: VecDeque<DtlsEvent>,
+    /// Application data was negotiated.
+    takes_data: bool,
 }
 
 impl Dtls {
@@ -152,6 +156,7 @@ impl Dtls {
             doubt: None,
             alert_grace: config.alert_grace,
             events: VecDeque::new(),
+            takes_data: false,
         };
         // A server has nothing to say yet, and OpenSSL would only allocate for it.
         if role == DtlsRole::Client {
@@ -174,6 +179,20 @@ impl Dtls {
         }
         if let (Some(alert), Phase::Handshake) = (seen.alert, &self.phase) {
             self.doubt.get_or_insert((now + self.alert_grace, alert));
+        }
+    }
+
+    /// From now on, application data is an event and not discarded.
+    pub fn accept_data(&mut self) {
+        self.takes_data = true;
+    }
+
+    /// Sends a record of application data. It is lost like a datagram when the association is not connected.
+    pub fn send(&mut self, data: &[u8]) {
+        if matches!(self.phase, Phase::Connected) {
+            clear_errors();
+            let _ = self.stream.ssl_write(data);
+            ffi::free_buffers(&mut self.stream);
         }
     }
 
@@ -224,7 +243,7 @@ impl Dtls {
         }
         // The datagram that ends a handshake can have more behind it.
         if matches!(self.phase, Phase::Connected) {
-            self.discard_application_data();
+            self.read_application_data();
             ffi::free_buffers(&mut self.stream);
         }
         self.take_timer(now);
@@ -261,12 +280,14 @@ impl Dtls {
         Some((profile, keying_material))
     }
 
-    /// Reads until there is nothing left, which is how alerts are found. Nobody negotiated application data.
-    fn discard_application_data(&mut self) {
-        let mut discarded = [0; DISCARD];
+    /// Reads until there is nothing left, which is how alerts are found.
+    fn read_application_data(&mut self) {
+        let mut record = [0; RECORD];
         loop {
             clear_errors();
-            match self.stream.ssl_read(&mut discarded) {
+            match self.stream.ssl_read(&mut record) {
+                Ok(len) if self.takes_data => self.events.push_back(DtlsEvent::Data(record[..len].to_vec())),
+                // Nobody negotiated it.
                 Ok(_) => {}
                 Err(error) => return self.handle_error(&error),
             }

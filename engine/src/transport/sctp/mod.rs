@@ -1,13 +1,13 @@
 //! Data channels (RFC 8831): SCTP over DTLS by sctp-proto, and DCEP. Takes the payloads of DTLS records and `now`, gives the same.
 //!
-//! The peer begins the association, as browsers do on both sides (RFC 8841 §9.3 has both begin it).
+//! A server waits for the peer to begin the association, as browsers do on both sides (RFC 8841 §9.3 has both begin it).
 
 mod dcep;
 
 use bytes::Bytes;
 use sctp_proto::{
-    Association, AssociationHandle, DatagramEvent, Endpoint, EndpointConfig, Event, Payload, PayloadProtocolIdentifier,
-    ReliabilityType, ServerConfig, StreamEvent, Transmit, TransportConfig,
+    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
+    PayloadProtocolIdentifier, ReliabilityType, ServerConfig, StreamEvent, Transmit, TransportConfig,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -54,8 +54,8 @@ pub(crate) enum ChannelEvent {
     Opened(u16, ChannelSpec),
     /// It sent a message: whether it is binary, and its bytes.
     Message(u16, bool, Bytes),
-    /// It closed a channel, or the association has ended.
-    Closed(u16),
+    /// It closed this channel, or the association has ended.
+    Closed(ChannelSpec),
 }
 
 /// See the module's text.
@@ -78,8 +78,18 @@ pub(crate) struct DataChannels {
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
 impl DataChannels {
-    /// Before the peer has said anything. `is_client`: our part in DTLS.
+    /// Waits for the peer to begin. `is_client`: our part in DTLS.
     pub(crate) fn new(is_client: bool) -> DataChannels {
+        DataChannels::with(is_client, None)
+    }
+
+    /// Begins the association, as a browser does.
+    #[cfg(any(test, feature = "client"))]
+    pub(crate) fn begin(is_client: bool, now: Instant) -> DataChannels {
+        DataChannels::with(is_client, Some(now))
+    }
+
+    fn with(is_client: bool, begins: Option<Instant>) -> DataChannels {
         let transport = TransportConfig::default()
             .with_max_receive_buffer_size(RECEIVE_BUFFER)
             .with_max_receive_message_size(MAX_MESSAGE as u32)
@@ -88,11 +98,16 @@ impl DataChannels {
             .with_max_num_outbound_streams(1024)
             .with_rto_min_ms(RTO_MIN_MS)
             .with_rto_initial_ms(RTO_INITIAL_MS);
+        let transport = Arc::new(transport);
         let mut server = ServerConfig::new();
-        server.transport = Arc::new(transport);
-        DataChannels {
-            endpoint: Endpoint::new(Arc::new(EndpointConfig::new()), Some(Arc::new(server))),
-            association: None,
+        server.transport = Arc::clone(&transport);
+        let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::new()), Some(Arc::new(server)));
+        let mut client = ClientConfig::new();
+        client.transport = transport;
+        let association = begins.and_then(|_| endpoint.connect(client, PEER).ok());
+        let mut channels = DataChannels {
+            endpoint,
+            association,
             is_established: false,
             channels: BTreeMap::new(),
             waiting: Vec::new(),
@@ -100,7 +115,11 @@ impl DataChannels {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             dropped: 0,
+        };
+        if let Some(now) = begins {
+            channels.drive(now);
         }
+        channels
     }
 
     /// Takes the payload of a DTLS record.
@@ -312,9 +331,7 @@ impl DataChannels {
     }
 
     fn closed(&mut self, channel: u16) {
-        if self.channels.remove(&channel).is_some() {
-            self.events.push_back(ChannelEvent::Closed(channel));
-        }
+        self.events.extend(self.channels.remove(&channel).map(ChannelEvent::Closed));
     }
 
     fn lose(&mut self) {

@@ -1,7 +1,6 @@
 //! Data channels against sctp-proto's own client, over a network in virtual time that loses by a seed.
 
 use super::*;
-use sctp_proto::ClientConfig;
 use std::time::Duration;
 
 /// A browser's side: begins the association.
@@ -220,7 +219,7 @@ fn closing_is_told_both_ways() {
     pair.events.clear();
     pair.browser.association.stream(0).unwrap().close().unwrap();
     pair.run(Duration::from_secs(1));
-    assert_eq!(pair.events, [ChannelEvent::Closed(0)]);
+    assert_eq!(pair.events, [ChannelEvent::Closed(spec("x", true, Reliability::Reliable))]);
     let now = pair.now;
     pair.server.close(now, 2);
     pair.run(Duration::from_secs(1));
