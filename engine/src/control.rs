@@ -393,6 +393,8 @@ pub struct Feedback {
     pub transport_cc: bool,
     /// `goog-remb`
     pub remb: bool,
+    /// `ack ccfb` (RFC 8888), where there is no transport-cc.
+    pub ccfb: bool,
 }
 
 /// What tells a simulcast layer from the others.

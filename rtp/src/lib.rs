@@ -1,6 +1,7 @@
 //! RTP, RTCP and SRTP without input or output: bytes and `now` in, bytes and values out. Never a socket, a clock or a thread, and
 //! nothing of SDP or HTTP.
 
+pub mod congestion_log;
 pub mod demux;
 pub mod extension;
 pub mod ids;

@@ -141,6 +141,10 @@ fn honour_feedback(formats: &mut [OfferedFormat], media: &OfferedMedia, ours: &C
     for format in formats {
         format.rtx = format.rtx.filter(|_| ours.rtx);
         format.feedback.retain(|value| honoured.contains(&value.as_str()));
+        // Both tell of the same packets, and one of them is enough.
+        if format.feedback.iter().any(|value| value == "transport-cc") {
+            format.feedback.retain(|value| value != "ack ccfb");
+        }
         feedback.extend(format.feedback.iter().filter(|value| !feedback.contains(value)).cloned().collect::<Vec<_>>());
     }
     feedback

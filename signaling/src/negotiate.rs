@@ -32,6 +32,7 @@ const MAX_MESSAGE_SIZE: u32 = 65_536;
 const NACK: &str = "nack";
 const TRANSPORT_CC: &str = "transport-cc";
 const REMB: &str = "goog-remb";
+const CCFB: &str = "ack ccfb";
 
 impl From<SdpError> for Problem {
     fn from(error: SdpError) -> Problem {
@@ -64,8 +65,11 @@ fn capabilities(terms: &Terms, role: Role) -> Capabilities {
         codecs: terms.codecs.clone(),
         bitrates: terms.bitrates,
         extensions: Extension::ALL.iter().filter(honoured).map(|extension| extension.uri()).collect(),
-        audio_feedback: vec![NACK, TRANSPORT_CC],
-        video_feedback: [NACK, TRANSPORT_CC, REMB].into_iter().chain(KEYFRAME_FEEDBACK.map(|(name, _)| name)).collect(),
+        audio_feedback: vec![NACK, TRANSPORT_CC, CCFB],
+        video_feedback: [NACK, TRANSPORT_CC, REMB, CCFB]
+            .into_iter()
+            .chain(KEYFRAME_FEEDBACK.map(|(name, _)| name))
+            .collect(),
         rtx: true,
         simulcast: true,
         max_message_size: terms.data.then_some(MAX_MESSAGE_SIZE),
@@ -349,7 +353,7 @@ fn fid_pairs(media: &NegotiatedMedia) -> Vec<(Ssrc, Ssrc)> {
 
 fn feedback(media: &NegotiatedMedia) -> Feedback {
     let agreed = |name: &str| media.feedback.iter().any(|feedback| feedback == name);
-    Feedback { nack: agreed(NACK), transport_cc: agreed(TRANSPORT_CC), remb: agreed(REMB) }
+    Feedback { nack: agreed(NACK), transport_cc: agreed(TRANSPORT_CC), remb: agreed(REMB), ccfb: agreed(CCFB) }
 }
 
 /// H264's `sprop-parameter-sets` (RFC 6184 §8.1).

@@ -2,6 +2,7 @@
 //! simulcast.
 
 use crate::forward::KeyframeRequests;
+use oneport_rtp::congestion_log::CongestionLog;
 use oneport_rtp::ids::Ssrc;
 use oneport_rtp::nack::LossDetector;
 use oneport_rtp::ntp::NtpTime;
@@ -22,6 +23,7 @@ pub(super) struct Current {
     pub ssrc: Ssrc,
     pub reception: Reception,
     pub losses: LossDetector,
+    pub congestion: CongestionLog,
     /// What came, by itself or as a retransmission.
     seen: Option<ReplayWindow>,
     shift: Shift,
@@ -111,8 +113,16 @@ impl Feed {
         if self.current.as_ref().is_none_or(|current| current.ssrc != ssrc) {
             self.changes = self.changes.wrapping_add(1);
             let reception = Reception::new(clock_rate);
-            let (losses, shift) = (LossDetector::default(), Shift::default());
-            self.current = Some(Current { ssrc, reception, losses, seen: None, shift, last_packet: now, report: None });
+            self.current = Some(Current {
+                ssrc,
+                reception,
+                losses: LossDetector::default(),
+                congestion: CongestionLog::default(),
+                seen: None,
+                shift: Shift::default(),
+                last_packet: now,
+                report: None,
+            });
         }
         let current = self.current.as_mut()?;
         current.last_packet = now;

@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// Numbers that one NACK has: what does not fit goes into the next.
 const MAX_NACKED: usize = 100;
 
+/// Time between two feedbacks of RFC 8888.
+const CONGESTION_INTERVAL: Duration = Duration::from_millis(50);
+
 /// What does not change from publisher to publisher.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IngestPolicy {
@@ -49,6 +52,8 @@ pub(crate) struct Ingest {
     /// The transport-wide number's extension id, where it was agreed on, and what came with it.
     transport_cc: Option<u8>,
     arrivals: ArrivalLog,
+    /// When the feedback of RFC 8888 is due.
+    congestion_due: Option<Instant>,
     /// The source of the last packet with such a number, which feedback names.
     transport_source: Ssrc,
     /// Where NTP time begins in our reference times: any origin does.
@@ -76,6 +81,7 @@ impl Ingest {
             reduced_size: spec.reduced_size,
             transport_cc,
             arrivals: ArrivalLog::default(),
+            congestion_due: None,
             transport_source: Ssrc(0),
             started: now,
             policy,
@@ -157,6 +163,10 @@ impl Ingest {
         }
         let is_keyframe = payload::is_keyframe(format.codec, packet.payload());
         let mut is_broken = false;
+        if spec.feedback.ccfb && !is_rtx {
+            current.congestion.on_packet(now, seq);
+            self.congestion_due.get_or_insert(now + CONGESTION_INTERVAL);
+        }
         if spec.feedback.nack {
             is_broken = current.losses.on_packet(now, seq, is_rtx);
             if is_keyframe {
@@ -249,7 +259,7 @@ impl Ingest {
         let fed = feeds.filter_map(|feed| Some((feed, feed.current.as_ref()?)));
         let requests = fed.flat_map(|(feed, current)| [feed.keyframes.next_timeout(), current.losses.next_timeout()]);
         let reviews = self.tracks.iter().map(Layers::next_timeout);
-        let others = [self.reports.next_timeout(), self.arrivals.next_timeout()];
+        let others = [self.reports.next_timeout(), self.arrivals.next_timeout(), self.congestion_due];
         requests.chain(reviews).chain(others).flatten().min()
     }
 
@@ -264,6 +274,17 @@ impl Ingest {
             srtp.send_rtcp(flow, out, |room| {
                 lead.write(room, |room| rtcp::write_transport_feedback(room, ssrc, media, &feedback))
             });
+        }
+        if self.congestion_due.take_if(|due| *due <= now).is_some() {
+            let feeds = self.tracks.iter_mut().flat_map(|layers| &mut layers.feeds);
+            let fed = feeds.filter_map(|feed| feed.current.as_mut());
+            let timestamp = NtpTime(0).after(now.saturating_duration_since(self.started)).middle();
+            // Each source in a message of its own: all of them might not fit into one.
+            for told in fed.filter_map(|current| current.congestion.take(now, current.ssrc)) {
+                srtp.send_rtcp(flow, out, |room| {
+                    lead.write(room, |room| rtcp::write_congestion(room, ssrc, std::slice::from_ref(&told), timestamp))
+                });
+            }
         }
         for (index, (layers, spec)) in self.tracks.iter_mut().zip(&self.source.tracks).enumerate() {
             self.changes.extend(layers.review(now, spec).map(|states| (index, states)));

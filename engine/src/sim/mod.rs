@@ -12,6 +12,7 @@
 mod accounts;
 mod clocks;
 mod data;
+mod hostile;
 mod layers;
 mod network;
 mod recovery;

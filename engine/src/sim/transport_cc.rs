@@ -144,3 +144,26 @@ fn a_publisher_without_it_is_told_a_ceiling() {
     }
     assert!(!told.is_empty() && told.iter().all(|bps| (19_900_000..=20_000_000).contains(bps)), "{told:?}");
 }
+
+#[test]
+fn rfc_8888_is_told_where_it_was_agreed_on() {
+    let mut world = World::new(1, Conditions::perfect());
+    let mut spec = world.spec(Role::Publish);
+    spec.tracks[0].feedback.ccfb = true;
+    let (publisher, _) = world.join_with(spec, 5000);
+    world.connect(&[publisher]);
+    world.seats[publisher].loss = 100;
+    traffic::publish(&mut world, publisher, 200);
+    let (mut arrived, mut lost) = (0, 0);
+    for received in &world.seats[publisher].received {
+        let Received::Rtcp(bytes) = received else { continue };
+        let take = |word| match word {
+            Word::Arrival { ssrc: Some(Ssrc(0x1001)), received: true, .. } => arrived += 1,
+            Word::Arrival { ssrc: Some(Ssrc(0x1001)), received: false, .. } => lost += 1,
+            _ => {}
+        };
+        rtcp::parse(bytes, take).unwrap();
+    }
+    // A tenth is lost on the way here, and a tenth of the feedback on the way back.
+    assert!(arrived > 120 && lost > 5 && arrived + lost <= 200, "{arrived} and {lost}");
+}
