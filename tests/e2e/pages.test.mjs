@@ -35,7 +35,7 @@ describe('two shards', () => {
   };
   const play = (stream, query = '') => browser.open(`${server.origin}/play/${stream}${query}`);
 
-  test('publish and play VP8 and Opus, and a late viewer gets its first frame', async () => {
+  test('publish and play VP8 and Opus, and a late viewer gets its first frame', async (context) => {
     const publisher = await publish('live/one', '&codec=VP8');
     const viewer = await play('live/one');
     const figures = await watch(viewer);
@@ -43,8 +43,17 @@ describe('two shards', () => {
     assert.equal(figures.audio.codec, 'audio/opus');
     assert.ok(figures.video.width > 0);
     await sleep(3000);
+    const asked = () => publisher.evaluate(async () => {
+      const stats = [...(await window.oneport.pc.getStats()).values()];
+      return stats.find(({ type, kind }) => type === 'outbound-rtp' && kind === 'video').pliCount;
+    });
+    const before = await asked();
     const late = await play('live/one');
     await watch(late);
+    assert.equal(await asked(), before, 'a late viewer begins with what is kept, and asks for nothing');
+    const start = await until('its first frame', async () => /\d+ ms/.test(await late.getByTestId('figure-start').innerText())
+      && late.getByTestId('figure-start').innerText());
+    context.diagnostic(`from the offer to the first frame: ${start}`);
     for (const page of [viewer, late]) {
       await until('figures', async () => /\d+ fps/.test(await page.getByTestId('figure-fps').innerText()));
     }

@@ -69,6 +69,8 @@ class Session {
     await this.pc.setLocalDescription(await this.pc.createOffer());
     await gathered(this.pc);
     if (this.pc.signalingState === 'closed') return;
+    /** When the offer went out, as `performance.now()` counts. */
+    this.offeredAt = performance.now();
     const response = await fetch(this.endpoint, {
       method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: this.pc.localDescription.sdp,
     });

@@ -53,7 +53,7 @@ function guessFailure(session) {
 addEventListener('pageshow', ({ persisted }) => { if (persisted) location.reload(); });
 
 const LABELS = {
-  bitrate: 'Bitrate', fps: 'Frame rate', resolution: 'Resolution', rtt: 'Round trip', loss: 'Loss', jitter: 'Jitter', frames: 'Frames',
+  bitrate: 'Bitrate', fps: 'Frame rate', resolution: 'Resolution', rtt: 'Round trip', loss: 'Loss', jitter: 'Jitter', frames: 'Frames', start: 'First frame',
 };
 
 /** Shows live figures, all of them or those that are known. */

@@ -31,6 +31,7 @@ async function attempt() {
   window.oneport = session;
   video.srcObject = session.stream;
   session.pc.addEventListener('connectionstatechange', follow);
+  video.requestVideoFrameCallback?.((now) => { mine.firstFrameMs ??= now - mine.offeredAt; });
   try {
     await mine.connect();
     if (session !== mine) return;
@@ -102,7 +103,7 @@ function watch(figures) {
   timer = setInterval(async () => {
     const { shown, packets } = await figures.read();
     if (session !== mine) return;
-    showFigures(shown);
+    showFigures({ ...shown, start: mine.firstFrameMs && `${Math.round(mine.firstFrameMs)} ms` });
     silent = packets > 0 ? 0 : silent + 1;
     played ||= packets > 0;
     const away = silent >= SILENCE_S;

@@ -3,6 +3,7 @@
 mod codecs;
 mod corpus;
 mod counter;
+mod data;
 mod exact;
 mod fixture;
 mod golden;

@@ -23,6 +23,8 @@ pub(crate) struct Account {
     steps: Vec<Happened>,
     /// Steps that were too many to be kept.
     dropped_steps: usize,
+    /// Milliseconds from the offer to the first keyframe, received of a publisher or sent to a viewer.
+    first_keyframe_ms: Option<u64>,
     /// What the session carried, once it has ended.
     totals: Option<Carried>,
 }
@@ -55,6 +57,7 @@ struct Carried {
 
 impl Account {
     pub(super) fn of(trace: &Trace, verdict: &Verdict) -> Account {
+        let first_keyframe = trace.entries.iter().find(|entry| entry.event == "first_keyframe");
         Account {
             role: match trace.opening.role {
                 Role::Publish => "publish",
@@ -67,6 +70,7 @@ impl Account {
             began_at: humantime::format_rfc3339_millis(trace.began).to_string(),
             steps: trace.entries.iter().map(|entry| happened(entry, trace.began)).collect(),
             dropped_steps: trace.dropped,
+            first_keyframe_ms: first_keyframe.map(|entry| since(trace.began, entry.at)),
             totals: trace.end.as_ref().map(|(_, _, totals)| Carried {
                 duration_ms: totals.duration.as_millis() as u64,
                 rx_packets: totals.rx_packets,
@@ -79,6 +83,14 @@ impl Account {
 }
 
 fn happened(entry: &Entry, began: SystemTime) -> Happened {
-    let at_ms = entry.at.duration_since(began).unwrap_or_default().as_millis() as u64;
-    Happened { at_ms, event: entry.event, text: entry.text.clone(), fields: entry.fields.clone() }
+    Happened {
+        at_ms: since(began, entry.at),
+        event: entry.event,
+        text: entry.text.clone(),
+        fields: entry.fields.clone(),
+    }
+}
+
+fn since(began: SystemTime, at: SystemTime) -> u64 {
+    at.duration_since(began).unwrap_or_default().as_millis() as u64
 }

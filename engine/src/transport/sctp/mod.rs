@@ -126,12 +126,12 @@ impl DataChannels {
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         let data = Bytes::copy_from_slice(datagram);
         match self.endpoint.handle(now, PEER, None, None, data) {
-            Some((handle, DatagramEvent::NewAssociation(association))) => {
-                // A peer that begins anew has forgotten what it had.
-                if self.association.is_none() {
-                    self.association = Some((handle, association));
-                }
+            Some((handle, DatagramEvent::NewAssociation(association))) if self.association.is_none() => {
+                self.association = Some((handle, association));
+                // There is no second, however often the peer begins anew.
+                self.endpoint.reject_new_associations();
             }
+            Some((_, DatagramEvent::NewAssociation(_))) | None => {}
             Some((handle, DatagramEvent::AssociationEvent(event))) => {
                 if let Some((known, association)) = &mut self.association
                     && *known == handle
@@ -139,7 +139,6 @@ impl DataChannels {
                     association.handle_event(event);
                 }
             }
-            None => {}
         }
         self.drive(now);
     }

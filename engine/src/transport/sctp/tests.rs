@@ -57,7 +57,7 @@ impl Pair {
             while let Some(datagram) = self.server.poll_transmit() {
                 moved = true;
                 if !self.is_lost() {
-                    self.to_browser(datagram);
+                    self.deliver(datagram);
                 }
             }
             let mut datagrams = VecDeque::new();
@@ -81,7 +81,7 @@ impl Pair {
         }
     }
 
-    fn to_browser(&mut self, datagram: Vec<u8>) {
+    fn deliver(&mut self, datagram: Vec<u8>) {
         let browser = &mut self.browser;
         match browser.endpoint.handle(self.now, PEER, None, None, datagram.into()) {
             Some((handle, DatagramEvent::AssociationEvent(event))) if handle == browser.handle => {
