@@ -237,6 +237,16 @@ impl Client {
         self.transmits.pop_front()
     }
 
+    /// Whether there is something to send.
+    pub fn has_transmits(&self) -> bool {
+        !self.transmits.is_empty()
+    }
+
+    /// The plaintext of an SRTP packet, decrypted in place: for who does not want it copied.
+    pub fn unprotect_rtp<'a>(&mut self, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
+        self.srtp.as_mut()?.unprotect_rtp(datagram).ok()
+    }
+
     /// The next thing that came over SRTP.
     pub fn poll_received(&mut self) -> Option<Received> {
         self.received.pop_front()
@@ -287,6 +297,11 @@ impl Client {
         let mut room = compound.to_vec();
         room.resize(Srtp::room(compound.len()), 0);
         self.send_protected(room, |srtp, room| srtp.protect_rtcp(room, compound.len()))
+    }
+
+    /// Sends a datagram of the owner's, such as the answer to a server's check.
+    pub fn queue(&mut self, datagram: Vec<u8>) {
+        self.transmits.push_back(datagram);
     }
 
     /// Says goodbye.

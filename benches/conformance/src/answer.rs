@@ -6,27 +6,29 @@ use std::net::{IpAddr, SocketAddr};
 
 /// See the module's text.
 #[derive(Clone, Debug)]
-pub(crate) struct Description {
-    pub(crate) session: Session,
+pub struct Description {
+    /// As it was parsed.
+    pub session: Session,
 }
 
 impl Description {
     /// Reads SDP.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Description, String> {
+    pub fn parse(bytes: &[u8]) -> Result<Description, String> {
         Ok(Description { session: Session::parse(bytes).map_err(|error| format!("SDP that does not parse: {error}"))? })
     }
 
-    pub(crate) fn medias(&self) -> &[Media] {
+    /// The m-sections.
+    pub fn medias(&self) -> &[Media] {
         &self.session.medias
     }
 
     /// The accepted section of a kind.
-    pub(crate) fn media(&self, kind: &str) -> Option<&Media> {
+    pub fn media(&self, kind: &str) -> Option<&Media> {
         self.medias().iter().find(|media| media.media == kind && media.port != 0)
     }
 
     /// An attribute of the first section that has it, or of the session (RFC 8839 §4.4.1.1 allows both for ICE).
-    pub(crate) fn anywhere(&self, name: &str) -> Option<&str> {
+    pub fn anywhere(&self, name: &str) -> Option<&str> {
         let in_media = self.medias().iter().find_map(|media| value(media, name));
         in_media.or_else(|| {
             let session = self.session.attributes.iter();
@@ -35,37 +37,39 @@ impl Description {
     }
 
     /// Whether a flag stands in the session or any section.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.session.has_attribute(name) || self.medias().iter().any(|media| media.has_attribute(name))
     }
 
-    pub(crate) fn is_lite(&self) -> bool {
+    /// Whether the server is ICE-lite.
+    pub fn is_lite(&self) -> bool {
         self.has("ice-lite")
     }
 
     /// Values of an attribute in every section and the session.
-    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+    pub fn all(&self, name: &str) -> Vec<&str> {
         let session = self.session.attributes.iter();
         let attributes = session.chain(self.medias().iter().flat_map(|media| &media.attributes));
         attributes.filter(|attribute| attribute.attribute == name).filter_map(|one| one.value.as_deref()).collect()
     }
 
     /// Where UDP candidates of the first component are, as far as they are addresses.
-    pub(crate) fn candidates(&self) -> Vec<SocketAddr> {
+    pub fn candidates(&self) -> Vec<SocketAddr> {
         candidate_addresses(self.all("candidate").into_iter())
     }
 
-    pub(crate) fn fingerprints(&self) -> Vec<Fingerprint> {
+    /// The certificate's fingerprints, as far as their digests are known.
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
         self.all("fingerprint").into_iter().filter_map(fingerprint).collect()
     }
 
     /// The mids, in order; `None` where there is none.
-    pub(crate) fn mids(&self) -> Vec<Option<&str>> {
+    pub fn mids(&self) -> Vec<Option<&str>> {
         self.medias().iter().map(|media| value(media, "mid")).collect()
     }
 
     /// The mids of `a=group:BUNDLE`.
-    pub(crate) fn bundle(&self) -> Vec<&str> {
+    pub fn bundle(&self) -> Vec<&str> {
         let groups = self.session.attributes.iter().filter(|attribute| attribute.attribute == "group");
         let group = groups.filter_map(|attribute| attribute.value.as_deref()?.strip_prefix("BUNDLE")).next();
         group.unwrap_or_default().split_ascii_whitespace().collect()
@@ -73,17 +77,17 @@ impl Description {
 }
 
 /// The first value of an attribute of a section.
-pub(crate) fn value<'a>(media: &'a Media, name: &str) -> Option<&'a str> {
+pub fn value<'a>(media: &'a Media, name: &str) -> Option<&'a str> {
     media.attributes.iter().find(|attribute| attribute.attribute == name)?.value.as_deref()
 }
 
 /// All values of an attribute of a section.
-pub(crate) fn values<'a>(media: &'a Media, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub fn values<'a>(media: &'a Media, name: &'a str) -> impl Iterator<Item = &'a str> {
     media.attributes.iter().filter(move |attribute| attribute.attribute == name).filter_map(|one| one.value.as_deref())
 }
 
 /// The direction of a section; `sendrecv` is what none means (RFC 8866 §6.7).
-pub(crate) fn direction(media: &Media) -> &str {
+pub fn direction(media: &Media) -> &str {
     let named = media.attributes.iter().map(|attribute| attribute.attribute.as_str());
     named
         .into_iter()
@@ -92,7 +96,7 @@ pub(crate) fn direction(media: &Media) -> &str {
 }
 
 /// Payload type and codec of each `a=rtpmap` whose type the m-line has, in its order.
-pub(crate) fn codecs(media: &Media) -> Vec<(u8, String)> {
+pub fn codecs(media: &Media) -> Vec<(u8, String)> {
     let types = media.fmt.split_ascii_whitespace();
     let rtpmap = |wanted: &str| {
         values(media, "rtpmap")
@@ -102,13 +106,13 @@ pub(crate) fn codecs(media: &Media) -> Vec<(u8, String)> {
 }
 
 /// The payload type of a codec such as `vp8`.
-pub(crate) fn payload_type(media: &Media, name: &str) -> Option<u8> {
+pub fn payload_type(media: &Media, name: &str) -> Option<u8> {
     let is_it = |codec: &str| codec.split('/').next() == Some(name);
     codecs(media).into_iter().find(|(_, codec)| is_it(codec)).map(|(number, _)| number)
 }
 
 /// The addresses of candidate attributes.
-pub(crate) fn candidate_addresses<'a>(candidates: impl Iterator<Item = &'a str>) -> Vec<SocketAddr> {
+pub fn candidate_addresses<'a>(candidates: impl Iterator<Item = &'a str>) -> Vec<SocketAddr> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for candidate in candidates {
         if let Some(address) = candidate_address(candidate)

@@ -9,7 +9,6 @@
 //!
 //! Server-side settings are no business of it: what cannot be provoked from outside is reported as not applicable.
 
-mod answer;
 mod checks;
 mod cli;
 mod context;
@@ -29,6 +28,7 @@ use checks::{Check, all};
 use clap::{CommandFactory, Parser};
 use cli::Options;
 use context::Context;
+use oneport_conformance::answer;
 use report::{Report, Row};
 use session::Side;
 use std::io::{self, Write};

@@ -1,0 +1,3 @@
+//! What the conformance suite has in common with other clients of any WHIP and WHEP server.
+
+pub mod answer;
