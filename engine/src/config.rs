@@ -30,6 +30,9 @@ pub struct Config {
     pub start_group: Duration,
     /// What a publisher without transport-cc is told that it may send (REMB), in bit/s. Default 20 Mbit/s.
     pub publisher_max_bitrate_bps: u64,
+    /// How long a shard with much to do may hold a frame's first packets for the rest of it, so that a viewer gets them in one system
+    /// call; an idle one holds nothing. Zero: none does. Default 5 ms.
+    pub coalesce_max: Duration,
     /// Whether viewers' messages on data channels go to the publisher. Default false.
     pub viewers_may_send: bool,
     /// First retransmission timeout of DTLS; it doubles. Default 100 ms.
@@ -56,6 +59,7 @@ impl Default for Config {
             history_age: Duration::from_secs(1),
             start_group: Duration::from_secs(10),
             publisher_max_bitrate_bps: 20_000_000,
+            coalesce_max: Duration::from_millis(5),
             viewers_may_send: false,
             dtls_initial_rto: Duration::from_millis(100),
             receive_buffer: 4 << 20,

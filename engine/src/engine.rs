@@ -307,6 +307,7 @@ impl Seat {
         let shard = Shard {
             number: self.number,
             started: self.common.started,
+            coalesce_max: self.common.config.coalesce_max,
             middlebox: Middlebox::new(self.number, self.common, self.stats.clone()),
             receiver: Receiver::new(self.socket),
             outbox: Outbox::new(sender),

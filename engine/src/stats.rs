@@ -78,6 +78,8 @@ impl Counter {
 pub struct ShardStats {
     /// Milliseconds from the engine's start to the loop's last turn.
     pub last_turn_ms: Counter,
+    /// Microseconds that its turns took, all together.
+    pub busy_us: Counter,
     /// Sessions owned.
     pub sessions: Counter,
     /// Datagrams received.

@@ -144,6 +144,7 @@ pub(super) const KEYS: &[Key] = &[
         put(&mut c.media.keyframe_interval, value::milliseconds(v, 50..=60_000))
     }),
     key("media", "remb_kbps", |c, v| put(&mut c.media.remb_kbps, value::count(v, 100..=MAX_KBPS))),
+    key("media", "coalesce_max_ms", |c, v| put(&mut c.media.coalesce_max, value::milliseconds(v, 0..=50))),
     key("streams", "codecs", |c, v| {
         put(&mut c.streams.0, value::items(v, "a rule such as \"live/cam* h264,vp8,opus\"", MAX_ITEMS))
     }),

@@ -152,6 +152,8 @@ pub(crate) struct Media {
     pub(crate) start_group: Duration,
     /// Least time between two keyframe requests to a publisher's source. Default: 500 ms.
     pub(crate) keyframe_interval: Duration,
+    /// How long a busy shard may hold a frame's first packets for the rest; zero: never. Default: 5 ms.
+    pub(crate) coalesce_max: Duration,
     /// What publishers without transport-cc are told that they may send. Default: 20 Mbit/s.
     pub(crate) remb_kbps: u32,
 }
@@ -172,6 +174,7 @@ impl Default for Media {
             history: Duration::from_secs(1),
             start_group: Duration::from_secs(10),
             keyframe_interval: Duration::from_millis(500),
+            coalesce_max: Duration::from_millis(5),
             remb_kbps: 20_000,
         }
     }

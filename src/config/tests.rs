@@ -133,6 +133,7 @@ history_ms = 101
 start_group_s = 0
 keyframe_interval_ms = 102
 remb_kbps = 103
+coalesce_max_ms = 0
 [streams]
 codecs = ["c vp8,opus"]
 [session]
@@ -192,6 +193,7 @@ fn every_value() -> Config {
             start_group: Duration::ZERO,
             keyframe_interval: Duration::from_millis(102),
             remb_kbps: 103,
+            coalesce_max: Duration::ZERO,
         },
         streams: StreamRules(parsed(&["c vp8,opus"])),
         session: Session {

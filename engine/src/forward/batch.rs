@@ -2,6 +2,7 @@
 
 use crate::control::{SessionId, TrackSpec};
 use oneport_rtp::ntp::NtpTime;
+use oneport_rtp::payload::MediaKind;
 use oneport_rtp::seq::ExtSeq;
 use std::ops::Range;
 use std::sync::Arc;
@@ -55,17 +56,22 @@ pub(crate) struct Batch {
     pub bytes: Vec<u8>,
     /// In order of arrival.
     pub items: Vec<Item>,
+    /// The last video packet does not end its frame: more of it is on its way.
+    pub is_open: bool,
 }
 
 impl Batch {
     /// An empty batch of `source`.
     pub(crate) fn new(source: Arc<Source>) -> Batch {
-        Batch { source, bytes: Vec::new(), items: Vec::new() }
+        Batch { source, bytes: Vec::new(), items: Vec::new(), is_open: false }
     }
 
     /// Adds a packet.
     pub(crate) fn push_packet(&mut self, track: u8, (epoch, seq): (u32, ExtSeq), is_keyframe: bool, packet: &[u8]) {
         let start = self.bytes.len() as u32;
+        if self.source.tracks.get(usize::from(track)).is_some_and(|spec| spec.kind == MediaKind::Video) {
+            self.is_open = packet.get(1).is_some_and(|second| second & 0x80 == 0);
+        }
         self.bytes.extend_from_slice(packet);
         let bytes = start..self.bytes.len() as u32;
         self.items.push(Item::Packet { track, epoch, seq, is_keyframe, bytes });
@@ -80,5 +86,6 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.items.clear();
+        self.is_open = false;
     }
 }

@@ -10,7 +10,10 @@ use crate::outbox::{Outbox, Sink};
 use crate::session::{Media, Outcome};
 use crate::stats::Discard;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Items of a batch that does not wait any longer: a run takes no more.
+const MAX_HELD: usize = 64;
 
 impl Middlebox {
     /// Takes a datagram, other than STUN, of a session of ours.
@@ -57,10 +60,27 @@ impl Middlebox {
         Ok(())
     }
 
-    /// Sends what the turn has brought.
+    /// A batch may wait so long for the rest of its frame.
+    pub(crate) fn set_window(&mut self, window: Duration) {
+        self.window = window;
+    }
+
+    /// Sends what the turn has brought, but for frames that are worth waiting for.
     pub(crate) fn end_turn<S: Sink>(&mut self, now: Instant, out: &mut Outbox<S>) {
+        let mut held = std::mem::take(&mut self.held);
+        self.next_release = None;
         while let Some(stream) = self.streams.pop_dirty() {
             let Some(entry) = self.streams.find(stream) else { continue };
+            let is_open = entry.batch.as_ref().is_some_and(|batch| batch.is_open && batch.items.len() < MAX_HELD);
+            if is_open && !self.window.is_zero() {
+                let until = *entry.held_until.get_or_insert(now + self.window);
+                if now < until {
+                    self.next_release = Some(self.next_release.map_or(until, |next| next.min(until)));
+                    held.push(stream);
+                    continue;
+                }
+            }
+            entry.held_until = None;
             let Some(mut batch) = entry.batch.take() else { continue };
             entry.record(now, &batch);
             let subscribers = entry.subscribers.clone();
@@ -76,6 +96,8 @@ impl Middlebox {
                 entry.batch = Some(batch);
             }
         }
+        held.drain(..).for_each(|stream| self.streams.mark(stream));
+        self.held = held;
     }
 
     /// Sends a batch to the stream's viewers here.

@@ -18,7 +18,7 @@ pub(crate) mod strangers;
 mod streams;
 
 use crate::config::Config;
-use crate::control::{EndReason, Role, SessionId, SessionSpec};
+use crate::control::{EndReason, Role, SessionId, SessionSpec, StreamId};
 use crate::flow::Flow;
 use crate::message::{Mesh, Notice, Order};
 use crate::outbox::{Outbox, Sink};
@@ -102,6 +102,12 @@ pub(crate) struct Middlebox {
     notices: VecDeque<Notice>,
     mesh: VecDeque<(usize, Mesh)>,
     stats: Arc<ShardStats>,
+    /// How long a batch may wait for the rest of its frame; zero while there is time to spare.
+    window: Duration,
+    /// When the first of those that wait goes out.
+    next_release: Option<Instant>,
+    /// Streams whose batch waits; empty between turns, kept for its memory.
+    held: Vec<StreamId>,
     /// Checks of nobody's that may be told at present.
     strays: Allowance,
     stopped: bool,
@@ -124,6 +130,9 @@ impl Middlebox {
             notices: VecDeque::new(),
             mesh: VecDeque::new(),
             stats,
+            window: Duration::ZERO,
+            next_release: None,
+            held: Vec::new(),
             strays: Allowance::default(),
             stopped: false,
         }
@@ -229,7 +238,7 @@ impl Middlebox {
     /// When [`Middlebox::handle_timeout`] wants to be called.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(due, _)| *due);
-        timer.into_iter().chain(self.next_sweep).min()
+        timer.into_iter().chain(self.next_sweep).chain(self.next_release).min()
     }
 
     /// The next word to the control core.

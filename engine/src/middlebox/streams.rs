@@ -21,8 +21,10 @@ pub(super) struct Stream {
     pub subscribers: Vec<usize>,
     /// Who publishes, as far as this shard has heard.
     pub source: Option<Arc<Source>>,
-    /// What our publisher sent in this turn.
+    /// What our publisher sent in this turn, or since the last batch went out.
     pub batch: Option<Batch>,
+    /// When the batch goes out at the latest, while it waits for the rest of a frame.
+    pub held_until: Option<Instant>,
     /// The data channels that the publisher has open.
     pub channels: Vec<ChannelSpec>,
     /// What the source's tracks brought of late, one for each.

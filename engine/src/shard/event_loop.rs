@@ -1,5 +1,6 @@
 //! The turn of a shard: readiness → receive → orders and mesh → timeouts → media out → sleep.
 
+use super::load::Load;
 use super::{Mailbox, Post};
 use crate::flow::Flow;
 use crate::message::{Mesh, Notice, Order};
@@ -39,6 +40,8 @@ pub(crate) struct Shard {
     pub stats: Arc<ShardStats>,
     /// Notices that found the control core's queue full: none may be lost.
     pub unsent: Option<Notice>,
+    /// How long a frame may be held when there is much to do.
+    pub coalesce_max: Duration,
     /// When an error of the socket was last logged.
     pub complained: Option<Instant>,
 }
@@ -47,9 +50,15 @@ impl Shard {
     /// Turns until it is told to stop. `readiness` is a descriptor of the receiver's socket.
     pub(crate) async fn run(mut self, readiness: UdpSocket) {
         let mut readable = pin!(None);
+        let mut load = Load::new(Instant::now());
         loop {
             let now = Instant::now();
             let more = self.turn(now);
+            let ended = Instant::now();
+            self.stats.busy_us.add(ended.saturating_duration_since(now).as_micros() as u64);
+            if load.turn(now, ended) {
+                self.middlebox.set_window(load.window(self.coalesce_max));
+            }
             if self.middlebox.is_stopped() && self.unsent.is_none() {
                 return;
             }

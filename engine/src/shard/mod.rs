@@ -11,6 +11,7 @@
 //! ```
 
 mod event_loop;
+mod load;
 mod mailbox;
 
 pub(crate) use event_loop::Shard;

@@ -209,3 +209,37 @@ fn redundant_audio_is_unwrapped_for_viewers_that_take_it_plain() {
     assert_eq!(own.iter().map(|packet| packet.2).collect::<Vec<_>>(), (100..120).collect::<Vec<_>>());
     assert_eq!(rtp(&world, redundant, 64, 0x2002).len(), 20);
 }
+
+#[test]
+fn a_busy_shard_waits_for_the_rest_of_a_frame_and_no_longer_than_it_may() {
+    let mut world = World::new(1, Conditions::perfect());
+    let (publisher, _) = world.join(Role::Publish, 5000);
+    let (viewer, _) = world.join(Role::Play, 6000);
+    world.connect(&[publisher, viewer]);
+    let send = |world: &mut World, seq: u16, marker: u8| {
+        let mut bytes = vp8_frame(0x1001, seq, u32::from(seq / 4) * 3000, VP8_KEYFRAME, 40);
+        bytes[1] |= marker;
+        assert!(world.seats[publisher].client.send_rtp(&bytes, 0));
+    };
+    let ms = Duration::from_millis;
+    world.nodes[0].middlebox.set_window(ms(20));
+    // A frame of four packets, one a millisecond: it comes whole with its last.
+    for seq in 0..3 {
+        send(&mut world, seq, 0);
+        world.run(ms(1));
+    }
+    world.run(ms(12));
+    assert_eq!(video(&world, viewer).len(), 0);
+    send(&mut world, 3, 0x80);
+    world.run(ms(11));
+    assert_eq!(video(&world, viewer).len(), 4);
+    // One whose end does not come is not held beyond the window; sound never is.
+    send(&mut world, 4, 0);
+    world.run(ms(26));
+    assert_eq!(video(&world, viewer).len(), 4);
+    world.run(ms(10));
+    assert_eq!(video(&world, viewer).len(), 5);
+    world.seats[publisher].client.send_rtp(&packet(111, 0x1002, 0, 0), 0);
+    world.run(ms(11));
+    assert_eq!(rtp(&world, viewer, 109, 0x2002).len(), 1);
+}
