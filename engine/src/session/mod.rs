@@ -23,7 +23,7 @@ use crate::forward::{Batch, History, Source, Turn};
 use crate::middlebox::strangers::MAX_FLOWS;
 use crate::outbox::{Outbox, Sink};
 use crate::stats::Discard;
-use crate::transport::dtls::{Dtls, DtlsContext, DtlsEvent, DtlsFault};
+use crate::transport::dtls::{Association, Dtls, DtlsContext, DtlsEvent, DtlsFault};
 use crate::transport::sctp::{ChannelEvent, DataChannels};
 use oneport_rtp::packet::RtpPacket;
 use oneport_rtp::payload::{self, MediaKind};
@@ -64,6 +64,8 @@ pub(crate) struct Timeouts {
     pub consent: Duration,
 }
 
+/// A peer that lacks our last flight repeats its own sooner than this (RFC 6347 §4.2.4.1 ends at 60 s, and browsers at 3 or less).
+const DTLS_QUIET: Duration = Duration::from_secs(8);
 /// A publisher whose RTP has stopped for so long is silent.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -93,11 +95,15 @@ pub(crate) struct Session {
     flow: Flow,
     /// Every checked pair, the nominated one included.
     flows: Vec<Flow>,
-    dtls: Dtls,
+    dtls: Association,
     dtls_role: DtlsRole,
     /// Where they were agreed on.
     data: Option<Box<DataChannels>>,
     srtp: Option<Srtp>,
+    /// The peer has sent something that authenticates, or nothing more of DTLS for a while.
+    is_proved: bool,
+    /// When the last DTLS datagram came.
+    dtls_at: Instant,
     timeouts: Timeouts,
     nominated_at: Instant,
     consent_at: Instant,
@@ -132,10 +138,12 @@ impl Session {
             media,
             flow,
             flows: vec![flow],
-            dtls,
+            dtls: Association::Whole(Box::new(dtls)),
             dtls_role: spec.dtls_role,
             data,
             srtp: None,
+            is_proved: false,
+            dtls_at: now,
             timeouts,
             nominated_at: now,
             consent_at: now,
@@ -193,6 +201,9 @@ impl Session {
     pub(crate) fn handle_check(&mut self, now: Instant, flow: Flow, nominates: Option<u8>) -> Option<Flow> {
         self.consent_at = now;
         self.account.check(flow.remote, None);
+        if self.is_connected() && now >= self.dtls_at + DTLS_QUIET {
+            self.prove();
+        }
         if let Some(generation) = nominates {
             self.nominate(flow, generation);
         }
@@ -205,6 +216,13 @@ impl Session {
         }
         let oldest = self.flows.iter().position(|old| *old != self.flow && *old != flow)?;
         Some(self.flows.remove(oldest))
+    }
+
+    /// The peer has what it needs of DTLS: what was kept to send it again is not needed any more.
+    fn prove(&mut self) {
+        if !std::mem::replace(&mut self.is_proved, true) {
+            self.dtls.retire();
+        }
     }
 
     fn nominate(&mut self, flow: Flow, generation: u8) {
@@ -226,6 +244,7 @@ impl Session {
     /// Takes a DTLS datagram.
     pub(crate) fn handle_dtls<S: Sink>(&mut self, now: Instant, datagram: &[u8], out: &mut Outbox<S>) -> Outcome {
         self.account.dtls();
+        self.dtls_at = now;
         self.dtls.handle_datagram(now, datagram);
         self.drain_dtls(now, out)
     }
@@ -241,6 +260,10 @@ impl Session {
         let Media::Publish(ingest) = &mut self.media else { return Err(Discard::NotAPublisher) };
         let bytes = packet.len() as u64;
         let plain = srtp.unprotect_rtp(packet)?;
+        if !self.is_proved {
+            self.is_proved = true;
+            self.dtls.retire();
+        }
         self.totals.rx_packets += 1;
         self.totals.rx_bytes += bytes;
         let track = ingest.handle_rtp(now, plain, batch).inspect_err(|discard| {
@@ -277,6 +300,10 @@ impl Session {
         let srtp = self.srtp.as_mut().ok_or(Discard::NotKeyed)?;
         let Media::Play(egress) = &mut self.media else { return Err(Discard::NotAPublisher) };
         let len = srtp.unprotect_rtcp(packet)?.len();
+        if !self.is_proved {
+            self.is_proved = true;
+            self.dtls.retire();
+        }
         let (tracks, sent) = egress.handle_rtcp(now, &packet[..len], histories, (self.flow, srtp), out)?;
         self.totals.tx_packets += sent.packets;
         self.totals.tx_bytes += sent.bytes;

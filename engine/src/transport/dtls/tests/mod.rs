@@ -5,6 +5,7 @@ mod corpus;
 mod handshake;
 mod hostile;
 mod network;
+mod remnant;
 mod retransmission;
 
 use super::*;
