@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A WebRTC media server: publishers send with WHIP, viewers receive with WHEP, all media through one UDP port.
 #[derive(Parser, Debug)]
@@ -25,6 +26,14 @@ pub(crate) enum Command {
         /// The file to check.
         file: PathBuf,
     },
+}
+
+/// How media leaves the host.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
+enum Egress {
+    #[default]
+    Batched,
+    Plain,
 }
 
 /// Flags of `serve`; each overrides the configuration file.
@@ -53,6 +62,9 @@ pub(crate) struct ServeArgs {
     /// The least important level that is still logged [default: info].
     #[arg(long, value_name = "LEVEL", value_parser = level())]
     log: Option<LogLevel>,
+    /// How media leaves: batched, or for measurement only each packet by a system call of its own.
+    #[arg(long, value_enum, default_value = "batched", hide = true)]
+    egress: Egress,
 }
 
 impl ServeArgs {
@@ -62,6 +74,9 @@ impl ServeArgs {
         override_with(&mut config.media.listen, self.media);
         override_with(&mut config.media.shards, self.shards.map(NonZeroUsize::new));
         override_with(&mut config.log.level, self.log);
+        if self.egress == Egress::Plain {
+            (config.media.is_plain, config.media.coalesce_max) = (true, Duration::ZERO);
+        }
         if !self.public_addresses.is_empty() {
             config.media.public_addresses.clear();
             for address in &self.public_addresses {

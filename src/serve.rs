@@ -139,6 +139,7 @@ fn engine_config(config: &Config, ready: &Ready) -> oneport_engine::config::Conf
         keyframe_interval: config.media.keyframe_interval,
         viewers_may_send: config.data.viewers_may_send,
         coalesce_max: config.media.coalesce_max,
+        gso: !config.media.is_plain,
         publisher_max_bitrate_bps: u64::from(config.media.remb_kbps) * 1000,
         ..oneport_engine::config::Config::default()
     }

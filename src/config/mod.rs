@@ -154,6 +154,8 @@ pub(crate) struct Media {
     pub(crate) keyframe_interval: Duration,
     /// How long a busy shard may hold a frame's first packets for the rest; zero: never. Default: 5 ms.
     pub(crate) coalesce_max: Duration,
+    /// Each packet leaves by a system call of its own, to measure what batching saves. Not by the file.
+    pub(crate) is_plain: bool,
     /// What publishers without transport-cc are told that they may send. Default: 20 Mbit/s.
     pub(crate) remb_kbps: u32,
 }
@@ -175,6 +177,7 @@ impl Default for Media {
             start_group: Duration::from_secs(10),
             keyframe_interval: Duration::from_millis(500),
             coalesce_max: Duration::from_millis(5),
+            is_plain: false,
             remb_kbps: 20_000,
         }
     }

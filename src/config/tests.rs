@@ -194,6 +194,7 @@ fn every_value() -> Config {
             keyframe_interval: Duration::from_millis(102),
             remb_kbps: 103,
             coalesce_max: Duration::ZERO,
+            is_plain: false,
         },
         streams: StreamRules(parsed(&["c vp8,opus"])),
         session: Session {
