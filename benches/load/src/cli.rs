@@ -53,7 +53,7 @@ pub(crate) enum Srtp {
 
 /// Loads a WHIP and WHEP server with publishers and viewers, and measures what arrives.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "oneport-load", version, after_help = AFTER_HELP)]
+#[command(name = "oneport-load", version, args_override_self = true, after_help = AFTER_HELP)]
 pub(crate) struct Options {
     /// The WHIP endpoint that publishers use.
     #[arg(long, value_name = "URL", required_unless_present = "whep")]
@@ -70,6 +70,9 @@ pub(crate) struct Options {
     /// The number of viewers is that of all streams.
     #[arg(long)]
     pub(crate) total: bool,
+    /// Viewers besides, of a stream that nobody publishes: connected, and idle.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) idle: usize,
     /// Seconds that are measured, once everybody is connected.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub(crate) duration: Duration,

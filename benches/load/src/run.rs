@@ -11,6 +11,7 @@ use oneport_engine::transport::dtls::{Certificate, DtlsConfig, DtlsContext};
 use oneport_rtp::srtp::Profile;
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -53,14 +54,17 @@ struct Team {
 pub(crate) fn run(options: Options) -> Result<bool> {
     let options = Arc::new(options);
     let mut team = Team::assemble(&options)?;
-    let asked = options.all_publishers() + options.all_viewers();
+    let idle = if options.whep.is_some() { options.idle } else { 0 };
+    let asked = options.all_publishers() + options.all_viewers() + idle;
     let watched = options.watch.map(|pid| watch::sample(pid).ok_or(format!("there is no process {pid} to watch")));
     let before = watched.transpose()?;
     let mut moments = Vec::new();
     let started = Instant::now();
-    team.let_in(Role::Publish, options.all_publishers(), 1000.0);
+    team.let_in(Role::Publish, options.all_publishers(), 1000.0, 0..options.all_publishers().max(1));
     team.settle(options.all_publishers(), started);
-    team.let_in(Role::Play, options.all_viewers(), options.ramp);
+    let streams = options.all_publishers().max(1);
+    team.let_in(Role::Play, options.all_viewers(), options.ramp, 0..streams);
+    team.let_in(Role::Play, idle, options.ramp, streams..streams + 1);
     team.settle(asked, started);
     std::thread::sleep(CALM);
     team.tell(|| Order::Measure);
@@ -104,7 +108,7 @@ impl Team {
         let (left_sender, left) = mpsc::channel();
         let (mut orders, mut ports, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         let spreads = server.ip().is_loopback();
-        let everybody = options.all_publishers() + options.all_viewers();
+        let everybody = options.all_publishers() + options.all_viewers() + options.idle;
         // Away from this machine, only a port tells one client from another.
         let count = if spreads { usize::from(options.threads) } else { everybody.max(1) };
         for index in 0..count {
@@ -142,9 +146,8 @@ impl Team {
         Ok(Team { options, orders, jobs: Some(jobs), live, refused, threads, left, http, spreads, next: 0 })
     }
 
-    /// Lets clients in, so many per second.
-    fn let_in(&mut self, role: Role, count: usize, rate: f64) {
-        let streams = self.options.all_publishers().max(1);
+    /// Lets clients in, so many per second, to these streams in turn.
+    fn let_in(&mut self, role: Role, count: usize, rate: f64, streams: Range<usize>) {
         let begun = Instant::now();
         for index in 0..count {
             let due = begun + Duration::from_secs_f64(index as f64 / rate.max(0.001));
@@ -152,7 +155,7 @@ impl Team {
                 std::thread::sleep((due - Instant::now()).min(Duration::from_millis(100)));
                 self.show("connecting");
             }
-            self.let_one_in(role, index % streams);
+            self.let_one_in(role, streams.start + index % streams.len());
         }
     }
 
