@@ -114,7 +114,7 @@ impl Video {
             // The machine was busy: what is missed is not made up for.
             self.next = now + self.interval;
         }
-        let is_keyframe = self.frames % self.keyframe_every == 0 || std::mem::take(&mut self.wants_keyframe);
+        let is_keyframe = self.frames.is_multiple_of(self.keyframe_every) || std::mem::take(&mut self.wants_keyframe);
         let bytes = if is_keyframe { (self.frame_bytes as f64 * KEYFRAME_FACTOR) as usize } else { self.frame_bytes };
         let count = bytes.div_ceil(MAX_PAYLOAD).max(1);
         let timestamp = (self.frames as f64 * self.interval.as_secs_f64() * 90_000.0) as u64 as u32;

@@ -6,6 +6,7 @@ use crate::stats::{Stats, Times};
 use crate::watch::Sample;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// The figures of one second.
@@ -38,9 +39,9 @@ pub(crate) fn give(outcome: &Outcome<'_>) -> Result<bool, String> {
     let options = outcome.options;
     let to_stdout = options.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
     if to_stdout {
-        println!("{report:#}");
+        write_out(&format!("{report:#}\n"));
     } else {
-        print!("{}", outcome.table(&report));
+        write_out(&outcome.table(&report));
         if let Some(path) = &options.json {
             std::fs::write(path, format!("{report:#}\n")).map_err(|error| format!("{}: {error}", path.display()))?;
         }
@@ -52,6 +53,11 @@ pub(crate) fn give(outcome: &Outcome<'_>) -> Result<bool, String> {
     let failures = options.expect.as_ref().map(|expectations| expectations.failures(&report)).unwrap_or_default();
     failures.iter().for_each(|failure| eprintln!("oneport-load: {failure}"));
     Ok(failures.is_empty() && outcome.connected > 0)
+}
+
+/// To standard output. Whoever reads it may have gone away, which is no failure of the run.
+fn write_out(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn milliseconds(times: &Times) -> Value {
