@@ -1,151 +1,178 @@
 //! Data channels (RFC 8831): SCTP over DTLS by sctp-proto, and DCEP. Takes the payloads of DTLS records and `now`, gives the same.
 //!
-//! A server waits for the peer to begin the association, as browsers do on both sides (RFC 8841 §9.3 has both begin it).
+//! ```text
+//!   DTLS record ──► guard ──► sctp-proto ──► DCEP, messages ──► poll_event
+//!   poll_transmit ◄───────── sctp-proto ◄── channels' queues ◄── send
+//! ```
+//!
+//! A server waits for the peer to begin the association, as browsers do on both sides (RFC 8841 §9.3 has both begin it). Where both
+//! begin at once, the DTLS client yields: sctp-proto cannot answer an INIT within an association that it began, as RFC 9260 §5.2.1
+//! has it. A peer that can is not harmed by either.
+//!
+//! **Memory.** Bounded by [`Limits`], [`RECEIVE_BUFFER`] and the guard's window; a peer that lets resets pile up loses the association.
 
+mod channel;
 mod dcep;
+mod guard;
+mod incoming;
+mod outgoing;
+mod vocabulary;
+
+pub(crate) use vocabulary::{ChannelEvent, ChannelSpec, Counters, Limits, OpenError, Reliability, SendError};
 
 use bytes::Bytes;
+use channel::Channel;
+use guard::{Guard, Verdict};
 use sctp_proto::{
-    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
-    PayloadProtocolIdentifier, ReliabilityType, ServerConfig, StreamEvent, Transmit, TransportConfig,
+    Association, AssociationError, AssociationHandle, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
+    ServerConfig, StreamEvent, Transmit, TransportConfig,
 };
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Largest message either way, in bytes; what the answer's `a=max-message-size` says.
 pub(crate) const MAX_MESSAGE: usize = 64 << 10;
-/// Channels of one association.
-const MAX_CHANNELS: usize = 64;
 /// Longest label and protocol that are taken.
 const MAX_NAME: usize = 256;
-/// Bytes that wait to be sent on one channel, from which on messages are dropped if the channel may lose them ...
-const DROP_ABOVE: usize = 256 << 10;
-/// ... or the channel is closed if it may not: a viewer has to know that something is missing.
-const CLOSE_ABOVE: usize = 4 << 20;
-/// What a peer may send ahead of what was read here.
+/// Streams either way, which browsers adapt to.
+const MAX_STREAMS: u16 = 1024;
+/// What a peer may send ahead of what was read here. A larger message ends the association, as it can never be whole.
 const RECEIVE_BUFFER: u32 = 256 << 10;
+/// Channels that the peer has closed and does not confirm that we did: sctp-proto keeps them all.
+const MAX_RESETS: usize = 256;
 /// Real networks answer sooner than SCTP's second.
 const RTO_MIN_MS: u64 = 200;
 const RTO_INITIAL_MS: u64 = 1000;
-
-/// How hard it is tried to bring a message across.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reliability {
-    Reliable,
-    MaxRetransmits(u32),
-    MaxLifetimeMs(u32),
-}
-
-/// What a channel is opened with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct ChannelSpec {
-    pub label: String,
-    pub protocol: String,
-    pub ordered: bool,
-    pub reliability: Reliability,
-}
-
-/// Something that the peer did. Channels are named by their SCTP stream.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum ChannelEvent {
-    /// It opened a channel.
-    Opened(u16, ChannelSpec),
-    /// It sent a message: whether it is binary, and its bytes.
-    Message(u16, bool, Bytes),
-    /// It closed this channel, or the association has ended.
-    Closed(ChannelSpec),
-}
+/// A minute, as RFC 9260 §16 has it, is too long to wait after a change of networks; ICE says when a peer is gone.
+const RTO_MAX_MS: u64 = 3000;
+/// How long a shutdown may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// SCTP over DTLS has no addresses.
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
 /// See the module's text.
 pub(crate) struct DataChannels {
     endpoint: Endpoint,
     association: Option<(AssociationHandle, Association)>,
-    is_established: bool,
-    channels: BTreeMap<u16, ChannelSpec>,
+    phase: Phase,
+    is_client: bool,
+    /// We sent the INIT.
+    has_begun: bool,
+    limits: Limits,
+    guard: Guard,
+    channels: BTreeMap<u16, Channel>,
     /// Those of ours that wait for the association.
     waiting: Vec<ChannelSpec>,
-    /// The next stream of a channel of ours: of the parity that our DTLS role gives (RFC 8832 §6).
-    next_stream: u16,
+    /// Streams that may have messages to read.
+    readable: BTreeSet<u16>,
+    /// Resets that the peer has not confirmed.
+    resets: usize,
     transmits: VecDeque<Vec<u8>>,
     events: VecDeque<ChannelEvent>,
-    /// Messages that were dropped, or came for no channel.
-    dropped: u64,
+    /// Bytes of the messages in `events`.
+    unpolled: usize,
+    /// When something was last done.
+    driven_at: Option<Instant>,
+    counters: Counters,
 }
 
-/// SCTP over DTLS has no addresses.
-const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Connecting,
+    Established,
+    /// Nothing new is sent any more; SHUTDOWN follows when the queues are empty, or the end at this time.
+    Closing(Instant),
+    Lost,
+}
 
 impl DataChannels {
     /// Waits for the peer to begin. `is_client`: our part in DTLS.
     pub(crate) fn new(is_client: bool) -> DataChannels {
-        DataChannels::with(is_client, None)
+        DataChannels::with_limits(is_client, Limits::default())
+    }
+
+    /// As [`DataChannels::new`], with other limits.
+    pub(crate) fn with_limits(is_client: bool, limits: Limits) -> DataChannels {
+        let mut server = ServerConfig::new();
+        server.transport = transport();
+        DataChannels {
+            endpoint: Endpoint::new(Arc::new(EndpointConfig::new()), Some(Arc::new(server))),
+            association: None,
+            phase: Phase::Connecting,
+            is_client,
+            has_begun: false,
+            limits,
+            guard: Guard::default(),
+            channels: BTreeMap::new(),
+            waiting: Vec::new(),
+            readable: BTreeSet::new(),
+            resets: 0,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            unpolled: 0,
+            driven_at: None,
+            counters: Counters::default(),
+        }
     }
 
     /// Begins the association, as a browser does.
     #[cfg(any(test, feature = "client"))]
     pub(crate) fn begin(is_client: bool, now: Instant) -> DataChannels {
-        DataChannels::with(is_client, Some(now))
-    }
-
-    fn with(is_client: bool, begins: Option<Instant>) -> DataChannels {
-        let transport = TransportConfig::default()
-            .with_max_receive_buffer_size(RECEIVE_BUFFER)
-            .with_max_receive_message_size(MAX_MESSAGE as u32)
-            .with_max_send_message_size(MAX_MESSAGE as u32)
-            .with_max_num_inbound_streams(1024)
-            .with_max_num_outbound_streams(1024)
-            .with_rto_min_ms(RTO_MIN_MS)
-            .with_rto_initial_ms(RTO_INITIAL_MS);
-        let transport = Arc::new(transport);
-        let mut server = ServerConfig::new();
-        server.transport = Arc::clone(&transport);
-        let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::new()), Some(Arc::new(server)));
-        let mut client = ClientConfig::new();
-        client.transport = transport;
-        let association = begins.and_then(|_| endpoint.connect(client, PEER).ok());
-        let mut channels = DataChannels {
-            endpoint,
-            association,
-            is_established: false,
-            channels: BTreeMap::new(),
-            waiting: Vec::new(),
-            next_stream: if is_client { 0 } else { 1 },
-            transmits: VecDeque::new(),
-            events: VecDeque::new(),
-            dropped: 0,
-        };
-        if let Some(now) = begins {
-            channels.drive(now);
-        }
+        let mut channels = DataChannels::new(is_client);
+        let mut client = sctp_proto::ClientConfig::new();
+        client.transport = transport();
+        channels.association = channels.endpoint.connect(client, PEER).ok();
+        channels.has_begun = true;
+        channels.drive(now);
         channels
     }
 
     /// Takes the payload of a DTLS record.
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        if !self.admits(datagram) {
+            self.counters.discarded += 1;
+            return;
+        }
         let data = Bytes::copy_from_slice(datagram);
         match self.endpoint.handle(now, PEER, None, None, data) {
-            Some((handle, DatagramEvent::NewAssociation(association))) if self.association.is_none() => {
+            Some((handle, DatagramEvent::NewAssociation(association))) => {
                 self.association = Some((handle, association));
+                self.has_begun = false;
                 // There is no second, however often the peer begins anew.
                 self.endpoint.reject_new_associations();
             }
-            Some((_, DatagramEvent::NewAssociation(_))) | None => {}
             Some((handle, DatagramEvent::AssociationEvent(event))) => {
-                if let Some((known, association)) = &mut self.association
-                    && *known == handle
-                {
+                if let Some((_, association)) = self.association.as_mut().filter(|(known, _)| *known == handle) {
                     association.handle_event(event);
                 }
             }
+            None => self.counters.discarded += 1,
         }
         self.drive(now);
     }
 
+    fn admits(&mut self, datagram: &[u8]) -> bool {
+        if self.phase == Phase::Lost {
+            return false;
+        }
+        match self.guard.inspect(datagram, self.phase != Phase::Connecting) {
+            Verdict::Pass => true,
+            // Once the peer has answered our INIT, ours goes on.
+            Verdict::Begins => !self.has_begun || (self.is_client && !self.guard.is_answered),
+            Verdict::Discard => false,
+        }
+    }
+
     /// When [`DataChannels::handle_timeout`] wants to be called.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.association.as_ref().and_then(|(_, association)| association.poll_timeout())
+        let end = match self.phase {
+            Phase::Closing(end) => Some(end),
+            _ => None,
+        };
+        let timer = self.association.as_ref().and_then(|(_, association)| association.poll_timeout());
+        timer.into_iter().chain(end).min()
     }
 
     /// Does what is due.
@@ -163,191 +190,211 @@ impl DataChannels {
 
     /// The next event.
     pub(crate) fn poll_event(&mut self) -> Option<ChannelEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let ChannelEvent::Message(_, _, message) = &event {
+            let was_full = self.unpolled >= self.limits.unpolled;
+            self.unpolled -= message.len();
+            if let (true, Some(now)) = (was_full, self.driven_at) {
+                self.drive(now);
+            }
+        }
+        Some(event)
     }
 
     /// What a channel was opened with.
     pub(crate) fn spec(&self, channel: u16) -> Option<&ChannelSpec> {
-        self.channels.get(&channel)
+        self.channels.get(&channel).map(|channel| &channel.spec)
     }
 
     /// The channel of this label, whoever opened it.
     pub(crate) fn find(&self, label: &str) -> Option<u16> {
-        self.channels.iter().find(|(_, spec)| spec.label == label).map(|(channel, _)| *channel)
+        self.channels.iter().find(|(_, channel)| channel.spec.label == label).map(|(stream, _)| *stream)
     }
 
-    /// Opens a channel, as soon as the peer is there, unless there is one of this label.
+    /// Whether the association has ended, for whatever reason. There will not be another.
+    #[allow(dead_code, reason = "not wired yet")]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.phase == Phase::Lost
+    }
+
+    /// What went wrong so far.
+    #[allow(dead_code, reason = "not wired yet")]
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Opens a channel, as soon as the peer is there, unless there is one of this label, or too many.
     pub(crate) fn open(&mut self, now: Instant, spec: ChannelSpec) {
-        let is_known = self.find(&spec.label).is_some() || self.waiting.iter().any(|known| known.label == spec.label);
-        if is_known || self.channels.len() + self.waiting.len() >= MAX_CHANNELS {
-            return;
+        let _ = self.try_open(now, spec);
+    }
+
+    /// As [`DataChannels::open`], and says what was wrong. [`DataChannels::find`] knows the channel from when the peer is there.
+    pub(crate) fn try_open(&mut self, now: Instant, spec: ChannelSpec) -> Result<(), OpenError> {
+        if !matches!(self.phase, Phase::Connecting | Phase::Established) {
+            return Err(OpenError::Ended);
+        }
+        if self.find(&spec.label).is_some() || self.waiting.iter().any(|known| known.label == spec.label) {
+            return Err(OpenError::Taken);
+        }
+        if self.channels.len() + self.waiting.len() >= self.limits.channels {
+            return Err(OpenError::TooMany);
         }
         self.waiting.push(spec);
         self.drive(now);
+        Ok(())
     }
 
-    /// Sends a message. What may be lost is dropped when too much waits already, and what may not closes its channel then.
+    /// Sends a message. A reliable channel that has no room for it is closed: whoever listens has to know that something is missing.
     pub(crate) fn send(&mut self, now: Instant, channel: u16, is_binary: bool, message: &[u8]) {
-        let Some((_, association)) = self.association.as_mut().filter(|_| message.len() <= MAX_MESSAGE) else {
-            self.dropped += 1;
-            return;
-        };
-        let Some(spec) = self.channels.get(&channel) else { return };
-        let Ok(mut stream) = association.stream(channel) else { return };
-        let waits = stream.buffered_amount().unwrap_or_default();
-        if waits > CLOSE_ABOVE {
-            self.close(now, channel);
-            return;
+        if self.try_send(now, channel, is_binary, message) == Err(SendError::Full) {
+            self.expel(channel);
+            self.drive(now);
         }
-        if waits > DROP_ABOVE && spec.reliability != Reliability::Reliable {
-            self.dropped += 1;
-            return;
+    }
+
+    /// Sends a message, or says why not. On a channel that may lose messages, the oldest that wait make room.
+    pub(crate) fn try_send(
+        &mut self,
+        now: Instant,
+        channel: u16,
+        is_binary: bool,
+        message: &[u8],
+    ) -> Result<(), SendError> {
+        let sent = self.enqueue(now, channel, is_binary, message);
+        match sent {
+            Ok(dropped) => self.counters.dropped += dropped,
+            Err(_) => self.counters.refused += 1,
         }
-        // SCTP cannot carry an empty message: one byte stands for it (RFC 8831 §6.6).
-        let (kind, bytes): (_, &[u8]) = match (is_binary, message.is_empty()) {
-            (true, false) => (PayloadProtocolIdentifier::Binary, message),
-            (true, true) => (PayloadProtocolIdentifier::BinaryEmpty, &[0]),
-            (false, false) => (PayloadProtocolIdentifier::String, message),
-            (false, true) => (PayloadProtocolIdentifier::StringEmpty, &[0]),
-        };
-        if stream.write_with_ppi(bytes, kind).is_err() {
-            self.dropped += 1;
+        self.drive(now);
+        sent.map(|_| ())
+    }
+
+    /// Closes a channel on both sides, once what waits on it has been sent.
+    pub(crate) fn close(&mut self, now: Instant, channel: u16) {
+        if let Some(mut gone) = self.channels.remove(&channel)
+            && let Some((_, association)) = &mut self.association
+            && let Ok(mut stream) = association.stream(channel)
+        {
+            self.counters.dropped += gone.feed(now, &mut stream, true);
+            let _ = stream.close();
         }
         self.drive(now);
     }
 
-    /// Closes a channel on both sides.
-    pub(crate) fn close(&mut self, now: Instant, channel: u16) {
-        if self.channels.remove(&channel).is_some()
-            && let Some((_, association)) = &mut self.association
-            && let Ok(mut stream) = association.stream(channel)
-        {
-            let _ = stream.close();
+    /// Ends the association, once what waits has been sent, and within five seconds.
+    #[allow(dead_code, reason = "not wired yet")]
+    pub(crate) fn shutdown(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Connecting => self.lose(),
+            Phase::Established => self.phase = Phase::Closing(now + SHUTDOWN_TIMEOUT),
+            Phase::Closing(_) | Phase::Lost => {}
         }
         self.drive(now);
     }
 
     /// Moves everything on that can move.
     fn drive(&mut self, now: Instant) {
-        self.open_waiting();
+        self.driven_at = Some(now);
+        self.read();
         while let Some(event) = self.association.as_mut().and_then(|(_, association)| association.poll()) {
-            match event {
-                Event::Connected => {
-                    self.is_established = true;
-                    self.open_waiting();
-                }
-                Event::Stream(StreamEvent::Opened { id } | StreamEvent::Readable { id }) => self.read(id),
-                Event::Stream(StreamEvent::Finished { id }) => self.closed(id),
-                Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => self.lose(),
-                _ => {}
-            }
+            self.handle_event(now, event);
+            self.read();
         }
+        self.open_waiting();
+        self.feed(now);
+        self.close_down(now);
         self.collect(now);
+        if self.guard.has_said_goodbye {
+            self.lose();
+        }
     }
 
+    fn handle_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Connected => {
+                self.phase = Phase::Established;
+                self.endpoint.reject_new_associations();
+            }
+            Event::Stream(StreamEvent::Opened { id } | StreamEvent::Readable { id }) => {
+                self.readable.insert(id);
+            }
+            Event::Stream(StreamEvent::Finished { id }) => {
+                self.closed(id);
+                self.resets += 1;
+                if self.resets > MAX_RESETS {
+                    self.lose();
+                }
+            }
+            Event::Stream(StreamEvent::ResetComplete { .. } | StreamEvent::ResetFailed { .. }) => {
+                self.resets = self.resets.saturating_sub(1);
+            }
+            Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => {
+                if matches!(event, Event::AssociationLost { reason: AssociationError::ReceiveBufferExhausted }) {
+                    self.counters.oversized += 1;
+                }
+                // The last words, such as why.
+                self.collect(now);
+                self.lose();
+            }
+            _ => {}
+        }
+    }
+
+    /// sctp-proto's word to the endpoint, that an association is drained, is not passed on: it comes with our SHUTDOWN, and the
+    /// endpoint would not know whom the answer is for any more.
     fn collect(&mut self, now: Instant) {
+        let waiting = self.transmits.len();
         while let Some(transmit) = self.endpoint.poll_transmit() {
             put(&mut self.transmits, transmit);
         }
-        let Some((handle, association)) = &mut self.association else { return };
+        let Some((_, association)) = &mut self.association else { return };
         while let Some(transmit) = association.poll_transmit(now) {
             put(&mut self.transmits, transmit);
         }
-        while let Some(event) = association.poll_endpoint_event() {
-            if let Some(answer) = self.endpoint.handle_event(*handle, event) {
-                association.handle_event(answer);
-            }
-        }
+        self.transmits.iter().skip(waiting).for_each(|datagram| self.guard.observe(datagram));
     }
 
-    fn open_waiting(&mut self) {
-        if !self.is_established {
-            return;
-        }
-        for spec in std::mem::take(&mut self.waiting) {
-            let Some((_, association)) = &mut self.association else { return };
-            let channel = self.next_stream;
-            self.next_stream += 2;
-            let Ok(mut stream) = association.open_stream(channel, PayloadProtocolIdentifier::Binary) else { continue };
-            let sent = stream.write_with_ppi(&dcep::open(&spec), PayloadProtocolIdentifier::Dcep);
-            if sent.is_ok() && apply(&mut stream, &spec) {
-                self.channels.insert(channel, spec);
-            }
-        }
-    }
-
-    fn read(&mut self, channel: u16) {
-        loop {
-            let Some((_, association)) = &mut self.association else { return };
-            // A stream that was opened waits in a queue of its own until it is taken from there.
-            while association.accept_stream().is_some() {}
-            let Ok(mut stream) = association.stream(channel) else { return };
-            let Ok(Some(chunks)) = stream.read_sctp() else { return };
-            let mut message = vec![0; chunks.len()];
-            if chunks.read(&mut message).is_err() {
-                return;
-            }
-            let kind = chunks.ppi;
-            self.take(channel, kind, message);
-        }
-    }
-
-    fn take(&mut self, channel: u16, kind: PayloadProtocolIdentifier, message: Vec<u8>) {
-        let is_known = self.channels.contains_key(&channel);
-        match kind {
-            PayloadProtocolIdentifier::Dcep => self.take_dcep(channel, &message),
-            _ if !is_known => self.dropped += 1,
-            PayloadProtocolIdentifier::Binary => {
-                self.events.push_back(ChannelEvent::Message(channel, true, message.into()));
-            }
-            PayloadProtocolIdentifier::String => {
-                self.events.push_back(ChannelEvent::Message(channel, false, message.into()));
-            }
-            PayloadProtocolIdentifier::BinaryEmpty => {
-                self.events.push_back(ChannelEvent::Message(channel, true, Bytes::new()));
-            }
-            PayloadProtocolIdentifier::StringEmpty => {
-                self.events.push_back(ChannelEvent::Message(channel, false, Bytes::new()));
-            }
-            PayloadProtocolIdentifier::Unknown => self.dropped += 1,
-        }
-    }
-
-    fn take_dcep(&mut self, channel: u16, message: &[u8]) {
-        let Some(dcep::Message::Open(spec)) = dcep::Message::parse(message) else { return };
-        let is_one_too_many = self.channels.len() >= MAX_CHANNELS && !self.channels.contains_key(&channel);
-        let is_named_too_long = spec.label.len() > MAX_NAME || spec.protocol.len() > MAX_NAME;
-        let Some((_, association)) = &mut self.association else { return };
-        let Ok(mut stream) = association.stream(channel) else { return };
-        if is_one_too_many || is_named_too_long {
+    /// Closes a channel, or a stream that is none, for what the peer did; what waits there is thrown away.
+    fn expel(&mut self, channel: u16) {
+        if let Some((_, association)) = &mut self.association
+            && let Ok(mut stream) = association.stream(channel)
+        {
             let _ = stream.close();
-            return;
         }
-        let acknowledged = stream.write_with_ppi(&dcep::ACKNOWLEDGED, PayloadProtocolIdentifier::Dcep);
-        if acknowledged.is_ok() && apply(&mut stream, &spec) && self.channels.insert(channel, spec.clone()).is_none() {
-            self.events.push_back(ChannelEvent::Opened(channel, spec));
-        }
+        self.closed(channel);
     }
 
     fn closed(&mut self, channel: u16) {
-        self.events.extend(self.channels.remove(&channel).map(ChannelEvent::Closed));
+        if let Some(mut gone) = self.channels.remove(&channel) {
+            self.counters.dropped += gone.discard();
+            self.events.push_back(ChannelEvent::Closed(gone.spec));
+        }
     }
 
     fn lose(&mut self) {
-        self.is_established = false;
+        self.phase = Phase::Lost;
         self.association = None;
+        self.waiting.clear();
+        self.readable.clear();
         let channels: Vec<u16> = self.channels.keys().copied().collect();
         channels.into_iter().for_each(|channel| self.closed(channel));
     }
 }
 
-fn apply(stream: &mut sctp_proto::Stream<'_>, spec: &ChannelSpec) -> bool {
-    let (kind, value) = match spec.reliability {
-        Reliability::Reliable => (ReliabilityType::Reliable, 0),
-        Reliability::MaxRetransmits(count) => (ReliabilityType::Rexmit, count),
-        Reliability::MaxLifetimeMs(ms) => (ReliabilityType::Timed, ms),
-    };
-    stream.set_reliability_params(!spec.ordered, kind, value).is_ok()
+fn transport() -> Arc<TransportConfig> {
+    let config = TransportConfig::default()
+        .with_max_receive_buffer_size(RECEIVE_BUFFER)
+        // It would end the association without a word; here what fits the buffer costs its channel, and what does not is told.
+        .with_max_receive_message_size(u32::MAX)
+        .with_max_send_message_size(MAX_MESSAGE as u32)
+        .with_max_num_inbound_streams(MAX_STREAMS)
+        .with_max_num_outbound_streams(MAX_STREAMS)
+        .with_rto_min_ms(RTO_MIN_MS)
+        .with_rto_initial_ms(RTO_INITIAL_MS)
+        .with_rto_max_ms(RTO_MAX_MS)
+        // It counts for resets, too, and a stream whose reset was given up cannot be used again.
+        .with_max_init_retransmits(None);
+    Arc::new(config)
 }
 
 fn put(transmits: &mut VecDeque<Vec<u8>>, transmit: Transmit) {
@@ -358,7 +405,11 @@ fn put(transmits: &mut VecDeque<Vec<u8>>, transmit: Transmit) {
 
 impl std::fmt::Debug for DataChannels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DataChannels").field("channels", &self.channels).field("dropped", &self.dropped).finish()
+        f.debug_struct("DataChannels")
+            .field("phase", &self.phase)
+            .field("channels", &self.channels)
+            .field("counters", &self.counters)
+            .finish()
     }
 }
 

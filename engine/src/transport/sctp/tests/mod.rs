@@ -1,0 +1,7 @@
+//! Data channels in virtual time.
+
+mod bounds;
+mod browser;
+mod delivery;
+mod hostile;
+mod network;
